@@ -1,0 +1,50 @@
+/*
+ * launch: what a child of the supervisor finds when it starts.
+ *
+ * The one header that supervisor, router, logger and SDK share about process
+ * start. Paths are relative to the run directory.
+ */
+#ifndef MSVC_IPC_LAUNCH_H
+#define MSVC_IPC_LAUNCH_H
+
+/* Environment of every service. */
+#define LAUNCH_ENV_SERVICE    "MSVC_SERVICE"    /* its name */
+#define LAUNCH_ENV_INSTANCE   "MSVC_INSTANCE"   /* 1 to N */
+#define LAUNCH_ENV_GENERATION "MSVC_GENERATION" /* counts its starts, from 1 \
+						 */
+#define LAUNCH_ENV_LISTEN   "MSVC_LISTEN"       /* ipc:// URL to answer on */
+#define LAUNCH_ENV_ROUTER   "MSVC_ROUTER"       /* ipc:// URL to call (REQ) */
+#define LAUNCH_ENV_PUB      "MSVC_PUB"          /* ipc:// URL to publish to */
+#define LAUNCH_ENV_SUB      "MSVC_SUB"          /* ipc:// URL to subscribe at */
+#define LAUNCH_ENV_LEDGER   "MSVC_LEDGER"       /* path of its ledger */
+#define LAUNCH_ENV_NOTIFY   "NOTIFY_SOCKET"     /* sd_notify(3) */
+#define LAUNCH_ENV_WATCHDOG "WATCHDOG_USEC"     /* sd_watchdog_enabled(3) */
+
+/* File descriptors. */
+enum {
+	LAUNCH_FD_STDIN = 0,    /* /dev/null */
+	LAUNCH_FD_STDOUT = 1,   /* pipe to the logger; router: access lines */
+	LAUNCH_FD_STDERR = 2,   /* pipe to the logger */
+	LAUNCH_FD_LIFELINE = 3, /* router and logger only, SEQPACKET */
+};
+
+/* The run directory, mode 0711 owned by the supervisor's user. */
+#define LAUNCH_PATH_LOCK    "lock"         /* flock()ed; holds the pid */
+#define LAUNCH_PATH_CONTROL "control.sock" /* the msvc command; 0600 */
+#define LAUNCH_PATH_NOTIFY  "notify.sock"  /* sd_notify datagrams; 0666 */
+#define LAUNCH_PATH_ROUTER  "router.sock"  /* SP: REQ, PUB and SUB; 0666 */
+#define LAUNCH_PATH_ADMIN   "admin.sock"   /* HTTP, /-/health; 0600 */
+#define LAUNCH_PATH_SERVICE "svc"          /* svc/NAME/INSTANCE.GENERATION */
+
+/*
+ * svc/NAME is mode 0700 and owned by the service's user. The instance binds
+ * svc/NAME/INSTANCE.GENERATION; its ledger is that path with ".ledger".
+ */
+
+/* Exit codes of a child that could not become the program. */
+enum {
+	LAUNCH_EXIT_SETUP = 125, /* chdir, user, file descriptors */
+	LAUNCH_EXIT_EXEC = 127,  /* no such program, not executable */
+};
+
+#endif
