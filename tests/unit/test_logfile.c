@@ -1,0 +1,234 @@
+/* A log file rotates by size and survives a disk that is full for a while. */
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "ipc/log.h"
+#include "supervisor/logger/logfile.h"
+
+struct fixture {
+	char top[64]; /* removed at the end */
+	char dir[96]; /* top/log, made by the logfile */
+	struct logfile *file;
+	struct logfile_settings settings;
+};
+
+static int
+setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	assert_non_null(f);
+	strcpy(f->top, "/tmp/test_logfile.XXXXXX");
+	assert_non_null(mkdtemp(f->top));
+	snprintf(f->dir, sizeof(f->dir), "%s/a/log", f->top);
+	f->settings.dir = f->dir;
+	f->settings.keep = 2;
+	f->file = logfile_new("svc");
+	assert_non_null(f->file);
+	*state = f;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	static const char *const names[] = { "/a/log/svc.log",
+		"/a/log/svc.log.1", "/a/log/svc.log.2", "/a/log/svc.log.3",
+		"/a/log", "/a", "" };
+	struct fixture *f = *state;
+	char path[160];
+
+	logfile_free(&f->file);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "%s%s", f->top, names[i]);
+		remove(path);
+	}
+	free(f);
+	return 0;
+}
+
+static void
+put(struct fixture *f, const char *text, int64_t now_us)
+{
+	logfile_write(f->file, &f->settings, (const uint8_t *)text,
+	    strlen(text), now_us);
+}
+
+/* The content of svc.log + suffix; "none" when there is no such file. */
+static const char *
+content(struct fixture *f, const char *suffix)
+{
+	static char text[4096];
+	char path[160];
+	FILE *in;
+
+	snprintf(path, sizeof(path), "%s/svc.log%s", f->dir, suffix);
+	in = fopen(path, "r");
+	if (in == NULL)
+		return "none";
+	text[fread(text, 1, sizeof(text) - 1, in)] = '\0';
+	fclose(in);
+	return text;
+}
+
+static void
+test_missing_directories_are_made_and_files_are_private(void **state)
+{
+	struct fixture *f = *state;
+	struct stat st;
+	char path[160];
+
+	umask(0);
+	put(f, "one\n", 0);
+	assert_string_equal(content(f, ""), "one\n");
+	snprintf(path, sizeof(path), "%s/svc.log", f->dir);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0640);
+	assert_int_equal(stat(f->dir, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0750);
+}
+
+static void
+test_files_rotate_at_line_ends_and_the_oldest_goes(void **state)
+{
+	struct fixture *f = *state;
+
+	f->settings.max_size = 8;
+	put(f, "111\n222\n333\n444\n555\n", 0);
+	assert_string_equal(content(f, ""), "555\n");
+	assert_string_equal(content(f, ".1"), "333\n444\n");
+	assert_string_equal(content(f, ".2"), "111\n222\n");
+	put(f, "666\n7777777777777\n8\n", 0);
+	assert_string_equal(content(f, ""), "8\n");
+	assert_string_equal(content(f, ".1"), "7777777777777\n");
+	assert_string_equal(content(f, ".2"), "555\n666\n");
+	assert_string_equal(content(f, ".3"), "none");
+}
+
+static void
+test_keep_nothing_keeps_the_newest_lines_only(void **state)
+{
+	struct fixture *f = *state;
+
+	f->settings.max_size = 8;
+	f->settings.keep = 0;
+	put(f, "111\n222\n333\n", 0);
+	assert_string_equal(content(f, ""), "333\n");
+	assert_string_equal(content(f, ".1"), "none");
+}
+
+static void
+test_a_rotation_that_fails_costs_no_line(void **state)
+{
+	struct fixture *f = *state;
+	char path[160];
+
+	f->settings.max_size = 8;
+	put(f, "111\n222\n", 0);
+	/* A directory in the place of svc.log.1 cannot be overwritten. */
+	snprintf(path, sizeof(path), "%s/svc.log.1", f->dir);
+	f->settings.keep = 1;
+	assert_int_equal(mkdir(path, 0700), 0);
+	put(f, "333\n", 0);
+	assert_string_equal(content(f, ""), "111\n222\n333\n");
+	assert_int_equal(rmdir(path), 0);
+	put(f, "444\n", LOGFILE_RETRY_US - 1);
+	assert_string_equal(content(f, ".1"), "none");
+	put(f, "555\n", LOGFILE_RETRY_US);
+	assert_string_equal(content(f, ".1"), "111\n222\n333\n444\n");
+	assert_string_equal(content(f, ""), "555\n");
+}
+
+/* RLIMIT_FSIZE cuts a write short and fails the next, as a full disk does. */
+static void
+limit_size(rlim_t size)
+{
+	struct rlimit limit = { size, RLIM_INFINITY };
+
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void
+test_a_full_disk_loses_whole_lines_and_says_how_many(void **state)
+{
+	struct fixture *f = *state;
+	const char *text;
+
+	put(f, "111\n", 0);
+	limit_size(10);
+	put(f, "222\n333\n444\n", 0);
+	limit_size(RLIM_INFINITY);
+	assert_string_equal(content(f, ""), "111\n222\n");
+	assert_int_equal(logfile_dropped(f->file), 2);
+	/* No attempt within a second ... */
+	put(f, "555\n", LOGFILE_RETRY_US - 1);
+	assert_string_equal(content(f, ""), "111\n222\n");
+	/* ... and after it even without a line to write. */
+	put(f, "", LOGFILE_RETRY_US);
+	assert_int_equal(logfile_dropped(f->file), 0);
+	put(f, "666\n", LOGFILE_RETRY_US);
+	text = content(f, "");
+	assert_non_null(strstr(text,
+	    " msvc-logger warn 3 lines dropped: File too large\n666\n"));
+	assert_memory_equal(text, "111\n222\n2", 9);
+}
+
+static void
+test_a_closed_file_is_opened_by_its_name_again(void **state)
+{
+	struct fixture *f = *state;
+	char from[160], to[160];
+
+	put(f, "111\n", 0);
+	snprintf(from, sizeof(from), "%s/svc.log", f->dir);
+	snprintf(to, sizeof(to), "%s/svc.log.1", f->dir);
+	assert_int_equal(rename(from, to), 0);
+	put(f, "222\n", 0);
+	logfile_close(f->file);
+	put(f, "333\n", 0);
+	assert_string_equal(content(f, ".1"), "111\n222\n");
+	assert_string_equal(content(f, ""), "333\n");
+}
+
+static void
+test_no_directory_means_no_file(void **state)
+{
+	struct fixture *f = *state;
+
+	f->settings.dir = "";
+	put(f, "111\n", 0);
+	assert_int_equal(logfile_dropped(f->file), 0);
+	assert_string_equal(content(f, ""), "none");
+	assert_int_equal(access("/svc.log", F_OK), -1);
+}
+
+int
+main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(test_missing_directories_are_made_and_files_are_private),
+		T(test_files_rotate_at_line_ends_and_the_oldest_goes),
+		T(test_keep_nothing_keeps_the_newest_lines_only),
+		T(test_a_rotation_that_fails_costs_no_line),
+		T(test_a_full_disk_loses_whole_lines_and_says_how_many),
+		T(test_a_closed_file_is_opened_by_its_name_again),
+		T(test_no_directory_means_no_file),
+	};
+
+	signal(SIGXFSZ, SIG_IGN);
+	log_init(-1, LOG_LEVEL_ERROR);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
