@@ -1,0 +1,64 @@
+/*
+ * control: the conversation between the msvc command and the supervisor.
+ *
+ * RUN_DIR/control.sock is a stream socket, mode 0600. Each message is a
+ * 4-byte big-endian length and a MessagePack map. One connection carries one
+ * request {"cmd": name, "service": str, "instance": uint (0: all)}, answered
+ * by any number of {"progress": text} and one last
+ * {"ok": bool, "error": text (if not ok), ...}. The last one of
+ *
+ *   status  has "status": the object that `msvc -o json status` prints:
+ *           {supervisor: {pid, version, config, run_dir, log_dir, since,
+ *           state, router: {pid, state, restarts}, logger: {same}, listen:
+ *           [address...]}, services: [{name, state, instances: [{index, state,
+ *           pid, generation, restarts, since, last_exit, reason}]}]};
+ *           since is Unix seconds, last_exit null or "exit 1", "signal 9"
+ *   reload  has "error": all diagnostics, a line each, when refused; else
+ *           "added", "removed", "restarted", "applied", "kept": counts
+ *   wait    is sent when all enabled instances are ready, or one has failed or
+ *           runs into its ready_timeout; not ok has "error": a line for each
+ *           that is not ready and why
+ *
+ * stop answers when everything is gone; the supervisor exits after it.
+ */
+#ifndef MSVC_SUPERVISOR_CONTROL_H
+#define MSVC_SUPERVISOR_CONTROL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct buf;
+struct err;
+
+enum {
+	CONTROL_REQUEST_MAX = 64 * 1024
+};
+
+enum control_command {
+#define X(NAME, name, args, help) CONTROL_##NAME,
+#include "control.def"
+#undef X
+	CONTROL_COMMAND_COUNT
+};
+
+/* "status" and so on. */
+const char *control_command_name(enum control_command command);
+
+/* Returns the command of that name, or CONTROL_COMMAND_COUNT. */
+enum control_command control_command_find(const char *name, size_t len);
+
+/*
+ * The client's side, blocking (the msvc command only).
+ *
+ * control_connect   returns a connected socket or -1; errno ENOENT or
+ *                   ECONNREFUSED means that no supervisor runs there
+ * control_request   sends one request; service may be NULL
+ * control_receive   appends the next message's map to out (cleared first);
+ *                   returns 0, or -1 with err on end of file or garbage
+ */
+int control_connect(const char *run_dir, struct err *err_r);
+int control_request(int sock, enum control_command command, const char *service,
+    unsigned instance, struct err *err_r);
+int control_receive(int sock, struct buf *out, struct err *err_r);
+
+#endif

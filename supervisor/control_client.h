@@ -1,0 +1,68 @@
+/*
+ * control_client: one connection of the control socket, inside the supervisor.
+ *
+ * The transport: answers are appended to a bounded buffer that goes out as the
+ * client reads. Every answer may free the client: it must not be touched after
+ * one.
+ */
+#ifndef MSVC_SUPERVISOR_CONTROL_CLIENT_H
+#define MSVC_SUPERVISOR_CONTROL_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "control.h"
+#include "ipc/buf.h"
+#include "ipc/loop.h"
+
+struct control_server;
+
+enum {
+	CONTROL_OUT_MAX = 64 * 1024 * 1024,
+	CONTROL_SILENCE_MS = 30000, /* to ask, and to read the answer */
+};
+
+/* What a client still waits for, asked again after each change of a state. */
+struct control_goal {
+	char service[256]; /* "": all */
+	unsigned instance; /* 0: all */
+	int64_t asked_us;
+};
+
+struct control_client {
+	TAILQ_ENTRY(control_client) link;
+	struct control_server *server; /* borrowed */
+	struct loop_io io;
+	struct loop_timer timer;
+	struct buf in, out;
+	enum control_command pending; /* COMMAND_COUNT: nothing */
+	struct control_goal goal;
+	bool is_answered; /* close it when out is empty */
+};
+
+void control_client_free(struct control_client **clientp);
+
+/* Write what can be written; frees a client that is done or broken. */
+void control_client_flush(struct control_client *client);
+
+/* Begin a message; the caller appends one map. Returns where it began. */
+size_t control_begin(struct control_client *client);
+void control_end(struct control_client *client, size_t start);
+
+/* The last message is out: from now on it only has to be read. */
+void control_answered(struct control_client *client);
+void control_answer_ok(struct control_client *client);
+void control_answer_error(struct control_client *client, const char *text,
+    size_t len);
+void control_answer_errorf(struct control_client *client, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/*
+ * Answer a client whose pending start, stop, restart or wait has come to its
+ * end, one way or the other. control_wait.c
+ */
+void control_client_step(struct control_client *client);
+
+#endif

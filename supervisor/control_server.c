@@ -1,0 +1,415 @@
+#include "control_server.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "conf/conf.h"
+#include "control.h"
+#include "control_client.h"
+#include "instance.h"
+#include "ipc/buf.h"
+#include "ipc/err.h"
+#include "ipc/lifeline.h"
+#include "ipc/log.h"
+#include "ipc/mp.h"
+#include "supervisor.h"
+
+enum {
+	CONTROL_CLIENT_MAX = 64,
+	CONTROL_FINISH_MS = 1000,
+};
+
+static void
+control_do_status(struct control_client *client)
+{
+	size_t start = control_begin(client);
+
+	mp_put_map(&client->out, 2);
+	mp_put_cstr(&client->out, "ok");
+	mp_put_bool(&client->out, true);
+	mp_put_cstr(&client->out, "status");
+	status_put(client->server->sup, &client->out);
+	control_end(client, start);
+	control_answered(client);
+}
+
+static void
+control_put_count(struct buf *buf, const char *key, unsigned count)
+{
+	mp_put_cstr(buf, key);
+	mp_put_uint(buf, count);
+}
+
+static void
+control_do_reload(struct control_client *client)
+{
+	struct reload_counts counts;
+	struct buf text = { 0 }, *out = &client->out;
+	size_t start;
+
+	if (supervise_reload(client->server->sup, &counts, &text) < 0) {
+		if (text.is_failed)
+			control_answer_errorf(client, "out of memory");
+		else
+			control_answer_error(client,
+			    (const char *)buf_front(&text), buf_count(&text));
+		buf_fini(&text);
+		return;
+	}
+	buf_fini(&text);
+	start = control_begin(client);
+	mp_put_map(out, 6);
+	mp_put_cstr(out, "ok");
+	mp_put_bool(out, true);
+	control_put_count(out, "added", counts.added);
+	control_put_count(out, "removed", counts.removed);
+	control_put_count(out, "restarted", counts.restarted);
+	control_put_count(out, "applied", counts.applied);
+	control_put_count(out, "kept", counts.kept);
+	control_end(client, start);
+	control_answered(client);
+}
+
+void
+control_server_step(struct control_server *server)
+{
+	struct control_client *client, *next;
+
+	for (client = TAILQ_FIRST(&server->clients); client != NULL;
+	     client = next) {
+		next = TAILQ_NEXT(client, link);
+		control_client_step(client);
+	}
+}
+
+static void
+control_restart_service(struct service *svc, unsigned instance)
+{
+	for (unsigned i = 0; i < svc->count; i++) {
+		if (instance == 0 || instance == i + 1)
+			instance_again(svc->instances[i]);
+	}
+	svc->is_wanted = true;
+}
+
+/* Carry out start, stop or restart of one service, or restart of all. */
+static void
+control_act(struct control_client *client, struct service *svc)
+{
+	struct services *services = &client->server->sup->services;
+
+	if (client->pending == CONTROL_START)
+		service_up(svc);
+	else if (client->pending == CONTROL_STOP)
+		service_down(svc);
+	else if (svc != NULL)
+		control_restart_service(svc, client->goal.instance);
+	else
+		TAILQ_FOREACH (svc, &services->all, link) {
+			if (svc->is_wanted && !svc->is_removed)
+				control_restart_service(svc, 0);
+		}
+	supervise_changed(client->server->sup);
+}
+
+/* Returns false, with an error answered, when there is no such service. */
+static bool
+control_find(struct control_client *client, struct service **svc_r)
+{
+	const struct control_goal *goal = &client->goal;
+	struct service *svc = services_find(&client->server->sup->services,
+	    goal->service, strlen(goal->service));
+
+	*svc_r = svc;
+	if (svc == NULL || svc->is_removed)
+		control_answer_errorf(client, "there is no service \"%s\"",
+		    goal->service);
+	else if (svc->conf->url != NULL)
+		control_answer_errorf(client,
+		    "%s is on another machine (%s), msvc does not run it",
+		    goal->service, svc->conf->url);
+	else if (!svc->conf->is_enabled)
+		control_answer_errorf(client, "%s is disabled (enabled = no)",
+		    goal->service);
+	else if (goal->instance > svc->conf->instances)
+		control_answer_errorf(client,
+		    "%s has %u instances, there is no %s/%u", goal->service,
+		    svc->conf->instances, goal->service, goal->instance);
+	else
+		return true;
+	return false;
+}
+
+static void
+control_do_service(struct control_client *client, enum control_command command)
+{
+	struct supervise *sup = client->server->sup;
+	struct service *svc = NULL;
+
+	if (command == CONTROL_STOP && client->goal.service[0] == '\0') {
+		client->pending = CONTROL_STOP;
+		if (sup->phase <= SUPERVISE_RUNNING)
+			supervise_stop(sup, "msvc stop");
+		return;
+	}
+	if (sup->phase > SUPERVISE_RUNNING) {
+		control_answer_errorf(client, "the supervisor is stopping");
+		return;
+	}
+	if (command == CONTROL_START && client->goal.service[0] == '\0') {
+		control_answer_errorf(client, "start needs a service");
+		return;
+	}
+	if (client->goal.service[0] != '\0' && !control_find(client, &svc))
+		return;
+	client->pending = command;
+	client->goal.asked_us = loop_now_us(sup->loop);
+	control_act(client, svc);
+}
+
+static void
+control_dispatch(struct control_client *client, enum control_command command)
+{
+	switch (command) {
+	case CONTROL_STATUS:
+		control_do_status(client);
+		break;
+	case CONTROL_RELOAD:
+		control_do_reload(client);
+		break;
+	case CONTROL_WAIT:
+		client->pending = CONTROL_WAIT;
+		supervise_changed(client->server->sup);
+		break;
+	case CONTROL_START:
+	case CONTROL_STOP:
+	case CONTROL_RESTART:
+		control_do_service(client, command);
+		break;
+	default:
+		control_answer_errorf(client, "unknown command");
+		break;
+	}
+}
+
+/* One whole request; any bytes. */
+static void
+control_request_parse(struct control_client *client, const uint8_t *bytes,
+    size_t len)
+{
+	struct control_goal *goal = &client->goal;
+	enum control_command command = CONTROL_COMMAND_COUNT;
+	struct mp_reader value;
+	uint64_t instance = 0;
+	const char *text;
+	size_t text_len;
+
+	if (mp_map_find(bytes, len, "cmd", &value) &&
+	    mp_get_str(&value, &text, &text_len) == 0)
+		command = control_command_find(text, text_len);
+	if (mp_map_find(bytes, len, "service", &value) &&
+	    mp_get_str(&value, &text, &text_len) == 0) {
+		if (text_len >= sizeof(goal->service) ||
+		    memchr(text, '\0', text_len) != NULL) {
+			control_answer_errorf(client, "no such service");
+			return;
+		}
+		memcpy(goal->service, text, text_len);
+	}
+	if (mp_map_find(bytes, len, "instance", &value) &&
+	    mp_get_uint(&value, &instance) == 0)
+		goal->instance =
+		    instance > UINT32_MAX ? UINT32_MAX : (unsigned)instance;
+	control_dispatch(client, command);
+}
+
+/* Is a whole request there? Frees a client that sends anything else. */
+static void
+control_client_parse(struct control_client *client)
+{
+	struct loop *loop = client->server->sup->loop;
+	uint32_t prefix;
+
+	if (buf_count(&client->in) < sizeof(prefix))
+		return;
+	memcpy(&prefix, buf_front(&client->in), sizeof(prefix));
+	prefix = ntohl(prefix);
+	if (prefix > CONTROL_REQUEST_MAX) {
+		log_warnx("control: a request of %lu bytes is too long, "
+			  "connection closed",
+		    (unsigned long)prefix);
+		control_client_free(&client);
+		return;
+	}
+	if (buf_count(&client->in) < sizeof(prefix) + prefix)
+		return;
+	loop_timer_drop(loop, &client->timer);
+	buf_consume(&client->in, sizeof(prefix));
+	/* Only the first request counts; bytes behind it are dropped. */
+	control_request_parse(client, buf_front(&client->in), prefix);
+}
+
+/* Returns false when the client is gone. */
+static bool
+control_client_read(struct control_client *client)
+{
+	bool has_request =
+	    client->is_answered || client->pending != CONTROL_COMMAND_COUNT;
+	uint8_t *bytes = buf_reserve(&client->in, 4096);
+	ssize_t len;
+
+	len = bytes != NULL ? recv(client->io.fd, bytes, 4096, 0) : 0;
+	if (len < 0 && (errno == EAGAIN || errno == EINTR))
+		return true;
+	if (len <= 0) {
+		control_client_free(&client);
+		return false;
+	}
+	if (has_request)
+		return true;
+	client->in.len += (size_t)len;
+	control_client_parse(client);
+	return false;
+}
+
+static void
+control_client_on_io(struct loop_io *io, uint32_t events)
+{
+	struct control_client *client =
+	    loop_owner(io, struct control_client, io);
+
+	if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0 &&
+	    !control_client_read(client))
+		return;
+	if ((events & EPOLLOUT) != 0)
+		control_client_flush(client);
+}
+
+static void
+control_client_on_timer(struct loop_timer *timer)
+{
+	struct control_client *client =
+	    loop_owner(timer, struct control_client, timer);
+
+	control_client_free(&client);
+}
+
+/* The socket's mode keeps others out; this also holds when it was changed. */
+static bool
+control_is_allowed(int fd)
+{
+	struct ucred cred = { 0 };
+	socklen_t len = sizeof(cred);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
+		return false;
+	return cred.uid == 0 || cred.uid == geteuid();
+}
+
+static void
+control_server_add(struct control_server *server, int fd)
+{
+	struct loop *loop = server->sup->loop;
+	struct control_client *client;
+
+	if (server->client_count >= CONTROL_CLIENT_MAX ||
+	    !control_is_allowed(fd)) {
+		close(fd);
+		return;
+	}
+	client = calloc(1, sizeof(*client));
+	if (client == NULL) {
+		close(fd);
+		return;
+	}
+	client->server = server;
+	client->pending = CONTROL_COMMAND_COUNT;
+	client->io = (struct loop_io){ control_client_on_io, -1, 0 };
+	client->timer.fn = control_client_on_timer;
+	TAILQ_INSERT_TAIL(&server->clients, client, link);
+	server->client_count++;
+	if (loop_io_add(loop, &client->io, fd, EPOLLIN, NULL) < 0) {
+		close(fd);
+		control_client_free(&client);
+		return;
+	}
+	loop_timer_set(loop, &client->timer,
+	    loop_now_us(loop) + CONTROL_SILENCE_MS * 1000LL);
+}
+
+static void
+control_server_on_io(struct loop_io *io, uint32_t events)
+{
+	struct control_server *server =
+	    loop_owner(io, struct control_server, io);
+	int fd;
+
+	(void)events;
+	/* Without descriptors to spare, those in the backlog wait. */
+	for (int i = 0; i < CONTROL_CLIENT_MAX; i++) {
+		fd = accept4(server->sock, NULL, NULL,
+		    SOCK_CLOEXEC | SOCK_NONBLOCK);
+		if (fd < 0)
+			return;
+		control_server_add(server, fd);
+	}
+}
+
+int
+control_server_init(struct control_server *server, struct supervise *sup,
+    int sock, struct err *err_r)
+{
+	*server = (struct control_server){
+		.sup = sup,
+		.io = { control_server_on_io, -1, 0 },
+		.sock = sock,
+	};
+	TAILQ_INIT(&server->clients);
+	return loop_io_add(sup->loop, &server->io, sock, EPOLLIN, err_r);
+}
+
+void
+control_server_fini(struct control_server *server)
+{
+	struct control_client *client;
+
+	if (server->sup == NULL)
+		return;
+	while ((client = TAILQ_FIRST(&server->clients)) != NULL)
+		control_client_free(&client);
+	loop_io_drop(server->sup->loop, &server->io);
+	if (server->sock >= 0)
+		close(server->sock);
+	server->sock = -1;
+}
+
+void
+control_server_finish(struct control_server *server)
+{
+	struct control_client *client, *next;
+	int64_t until = time(NULL) + CONTROL_FINISH_MS / 1000;
+
+	for (client = TAILQ_FIRST(&server->clients); client != NULL;
+	     client = next) {
+		next = TAILQ_NEXT(client, link);
+		if (client->pending == CONTROL_STOP)
+			control_answer_ok(client);
+	}
+	/* A last bounded stay for large answers that are still going out. */
+	while ((client = TAILQ_FIRST(&server->clients)) != NULL) {
+		struct pollfd out = { client->io.fd, POLLOUT, 0 };
+
+		if (!client->is_answered || time(NULL) > until ||
+		    poll(&out, 1, CONTROL_FINISH_MS) <= 0)
+			control_client_free(&client);
+		else
+			control_client_flush(client);
+	}
+}

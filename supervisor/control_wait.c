@@ -1,0 +1,139 @@
+/*
+ * control_wait: has that come about which a client of the control socket waits
+ * for? Asked after each change of a state.
+ */
+#include <string.h>
+
+#include "control_client.h"
+#include "instance.h"
+#include "ipc/buf.h"
+#include "ipc/lifeline.h"
+#include "supervisor.h"
+
+static bool
+control_has(const struct control_goal *goal, const struct instance *inst)
+{
+	return goal->instance == 0 || goal->instance == inst->index;
+}
+
+/*
+ * Is what was asked for reached (1), still to come (0), or lost (-1, with
+ * text)? For start and restart: a process started since then is ready.
+ */
+static int
+control_check_instance(const struct control_client *client,
+    const struct instance *inst, struct buf *text)
+{
+	unsigned state = instance_state(inst);
+
+	if (client->pending == CONTROL_STOP)
+		return inst->pid == 0 ? 1 : 0;
+	if (state == STATE_READY &&
+	    (client->pending == CONTROL_START ||
+		inst->started_us >= client->goal.asked_us))
+		return 1;
+	if (state == STATE_STOPPED && inst->has_exited && inst->is_success &&
+	    inst->started_us >= client->goal.asked_us)
+		return 1;
+	if (state == STATE_FAILED || state == STATE_STOPPED ||
+	    state == STATE_DISABLED || instance_settled(inst) < 0) {
+		buf_printf(text, "%s/%u: %s%s%s\n", inst->service->name,
+		    inst->index, lifeline_state_name(state),
+		    inst->reason != NULL ? ": " : "",
+		    inst->reason != NULL ? inst->reason : "");
+		return -1;
+	}
+	return 0;
+}
+
+static int
+control_check_service(const struct control_client *client,
+    const struct service *svc, struct buf *text)
+{
+	int rc, result = 1;
+
+	for (unsigned i = 0; i < svc->count; i++) {
+		if (!control_has(&client->goal, svc->instances[i]))
+			continue;
+		rc = control_check_instance(client, svc->instances[i], text);
+		if (rc == 0)
+			return 0;
+		if (rc < 0)
+			result = -1;
+	}
+	return result;
+}
+
+static int
+control_check_goal(const struct control_client *client, struct buf *text)
+{
+	const struct services *services = &client->server->sup->services;
+	const struct service *svc;
+	int rc, result = 1;
+
+	if (client->goal.service[0] != '\0') {
+		svc = services_find(services, client->goal.service,
+		    strlen(client->goal.service));
+		if (svc != NULL)
+			return control_check_service(client, svc, text);
+		buf_printf(text, "%s: was removed\n", client->goal.service);
+		return client->pending == CONTROL_STOP ? 1 : -1;
+	}
+	TAILQ_FOREACH (svc, &services->all, link) {
+		if (!svc->is_wanted)
+			continue;
+		rc = control_check_service(client, svc, text);
+		if (rc == 0)
+			return 0;
+		if (rc < 0)
+			result = -1;
+	}
+	return result;
+}
+
+static int
+control_check_wait(const struct control_client *client, struct buf *text)
+{
+	const struct supervise *sup = client->server->sup;
+
+	if (sup->router.state != STATE_READY) {
+		if (sup->router.backoff.failures < 3)
+			return 0;
+		buf_printf(text, "router: %s\n",
+		    lifeline_state_name(sup->router.state));
+		return -1;
+	}
+	/* The text is made once only, not at each change of thousands. */
+	if (services_settled(&sup->services, NULL) == 0)
+		return 0;
+	return services_settled(&sup->services, text);
+}
+
+void
+control_client_step(struct control_client *client)
+{
+	const struct supervise *sup = client->server->sup;
+	struct buf text = { 0 };
+	int rc;
+
+	if (client->pending == CONTROL_COMMAND_COUNT)
+		return;
+	if (client->pending == CONTROL_STOP && client->goal.service[0] == '\0')
+		return;
+	if (sup->phase > SUPERVISE_RUNNING && client->pending != CONTROL_STOP) {
+		control_answer_errorf(client, "the supervisor is stopping");
+		return;
+	}
+	if (client->pending == CONTROL_WAIT)
+		rc = control_check_wait(client, &text);
+	else
+		rc = control_check_goal(client, &text);
+	if (rc > 0)
+		control_answer_ok(client);
+	else if (rc < 0 && text.is_failed)
+		control_answer_errorf(client, "out of memory");
+	else if (rc < 0)
+		control_answer_error(client, (const char *)buf_front(&text),
+		    buf_count(&text));
+	buf_fini(&text);
+}

@@ -1,0 +1,166 @@
+#include "launch_env.h"
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "conf/conf.h"
+#include "instance.h"
+#include "ipc/launch.h"
+#include "service.h"
+#include "supervisor.h"
+
+/* A list that keeps the first value of each key. */
+struct env_list {
+	char **items;
+	size_t count;
+	bool is_failed;
+};
+
+static const char default_path[] =
+    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+void
+launch_env_free(char ***envp)
+{
+	char **env = *envp;
+
+	if (env == NULL)
+		return;
+	*envp = NULL;
+	for (size_t i = 0; env[i] != NULL; i++)
+		free(env[i]);
+	free(env);
+}
+
+static bool
+env_has(const struct env_list *list, const char *item)
+{
+	size_t key_len = strcspn(item, "=");
+
+	for (size_t i = 0; i < list->count; i++) {
+		if (strncmp(list->items[i], item, key_len) == 0 &&
+		    list->items[i][key_len] == '=')
+			return true;
+	}
+	return false;
+}
+
+static void
+env_add_item(struct env_list *list, char *item)
+{
+	char **items;
+
+	if (item == NULL) {
+		list->is_failed = true;
+		return;
+	}
+	if (env_has(list, item)) {
+		free(item);
+		return;
+	}
+	items = reallocarray(list->items, list->count + 2, sizeof(*items));
+	if (items == NULL) {
+		list->is_failed = true;
+		free(item);
+		return;
+	}
+	list->items = items;
+	items[list->count++] = item;
+	items[list->count] = NULL;
+}
+
+__attribute__((format(printf, 2, 3))) static void
+env_add(struct env_list *list, const char *fmt, ...)
+{
+	char *item = NULL;
+	va_list args;
+
+	va_start(args, fmt);
+	if (vasprintf(&item, fmt, args) < 0)
+		item = NULL;
+	va_end(args);
+	env_add_item(list, item);
+}
+
+static void
+env_inherit(struct env_list *list, const char *key)
+{
+	const char *value = getenv(key);
+
+	if (value != NULL)
+		env_add(list, "%s=%s", key, value);
+}
+
+void
+launch_env_url(const struct instance *inst, char *url)
+{
+	const struct service *svc = inst->service;
+
+	snprintf(url, LAUNCH_ENV_URL_MAX, "ipc://%s/%s/%s/%u.%llu",
+	    svc->sup->rundir.path, LAUNCH_PATH_SERVICE, svc->name, inst->index,
+	    (unsigned long long)inst->generation);
+}
+
+static void
+env_add_contract(struct env_list *list, const struct instance *inst)
+{
+	const char *run_dir = inst->service->sup->rundir.path;
+	char url[LAUNCH_ENV_URL_MAX];
+
+	launch_env_url(inst, url);
+	env_add(list, "%s=%s", LAUNCH_ENV_SERVICE, inst->service->name);
+	env_add(list, "%s=%u", LAUNCH_ENV_INSTANCE, inst->index);
+	env_add(list, "%s=%llu", LAUNCH_ENV_GENERATION,
+	    (unsigned long long)inst->generation);
+	env_add(list, "%s=%s", LAUNCH_ENV_LISTEN, url);
+	env_add(list, "%s=ipc://%s/%s", LAUNCH_ENV_ROUTER, run_dir,
+	    LAUNCH_PATH_ROUTER);
+	env_add(list, "%s=ipc://%s/%s", LAUNCH_ENV_PUB, run_dir,
+	    LAUNCH_PATH_ROUTER);
+	env_add(list, "%s=ipc://%s/%s", LAUNCH_ENV_SUB, run_dir,
+	    LAUNCH_PATH_ROUTER);
+	env_add(list, "%s=%s.ledger", LAUNCH_ENV_LEDGER,
+	    url + strlen("ipc://"));
+	env_add(list, "%s=%s/%s", LAUNCH_ENV_NOTIFY, run_dir,
+	    LAUNCH_PATH_NOTIFY);
+}
+
+static void
+env_add_user(struct env_list *list, const struct spawn_user *user)
+{
+	if (user->name == NULL || user->uid == geteuid()) {
+		env_inherit(list, "HOME");
+		env_inherit(list, "USER");
+		env_inherit(list, "LOGNAME");
+		env_inherit(list, "SHELL");
+		return;
+	}
+	env_add(list, "HOME=%s", user->home);
+	env_add(list, "USER=%s", user->name);
+	env_add(list, "LOGNAME=%s", user->name);
+	env_add(list, "SHELL=/bin/sh");
+}
+
+char **
+launch_env_new(const struct instance *inst)
+{
+	const struct conf_strings *own = &inst->service->conf->env;
+	struct env_list list = { 0 };
+
+	env_add_contract(&list, inst);
+	for (size_t i = 0; i < own->count; i++)
+		env_add_item(&list, strdup(own->items[i]));
+	env_add_user(&list, &inst->service->user);
+	env_inherit(&list, "PATH");
+	env_add(&list, "PATH=%s", default_path);
+	env_inherit(&list, "LANG");
+	env_inherit(&list, "LC_ALL");
+	env_inherit(&list, "TZ");
+	if (list.is_failed)
+		launch_env_free(&list.items);
+	return list.items;
+}

@@ -1,0 +1,50 @@
+/*
+ * notify: the sd_notify(3) protocol, from our children and to our parent.
+ *
+ * Children send datagrams of "KEY=value" lines to RUN_DIR/notify.sock; the
+ * kernel adds the sender's pid. The parser is pure and takes any bytes.
+ */
+#ifndef MSVC_SUPERVISOR_NOTIFY_H
+#define MSVC_SUPERVISOR_NOTIFY_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+struct err;
+
+enum {
+	NOTIFY_READY = 1,
+	NOTIFY_STOPPING = 2,
+	NOTIFY_RELOADING = 4,
+	NOTIFY_WATCHDOG = 8,
+	NOTIFY_STATUS = 16,
+
+	NOTIFY_STATUS_MAX = 127,
+	NOTIFY_BYTES_MAX = 4096, /* longer datagrams are cut */
+};
+
+struct notify_msg {
+	unsigned flags;                     /* NOTIFY_READY and so on */
+	char status[NOTIFY_STATUS_MAX + 1]; /* with NOTIFY_STATUS; cut */
+};
+
+/* Unknown keys and values are skipped; control bytes become '?'. */
+void notify_parse(const char *text, size_t len, struct notify_msg *msg_r);
+
+/* Bind the socket, mode 0666. Returns the fd or -1. */
+int notify_open(const char *path, struct err *err_r);
+
+/*
+ * Receive one datagram. Returns 1 with pid and message set, 0 for one that is
+ * unusable, -1 when there is none.
+ */
+int notify_recv(int sock, pid_t *pid_r, struct notify_msg *msg_r);
+
+/*
+ * Tell our own parent (systemd), when it has set NOTIFY_SOCKET. The variable
+ * is read by notify_parent_init() and removed: it is not for our children.
+ */
+void notify_parent_init(void);
+void notify_parent(const char *text);
+
+#endif

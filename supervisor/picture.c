@@ -1,0 +1,154 @@
+/*
+ * picture: the configuration as the router and the logger are told it.
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include "conf/conf.h"
+#include "instance.h"
+#include "ipc/launch.h"
+#include "ipc/lifeline.h"
+#include "supervisor.h"
+
+_Static_assert((int)ACCESS_OFF == (int)CONF_ACCESS_OFF &&
+		   (int)ACCESS_TEXT == (int)CONF_ACCESS_TEXT &&
+		   (int)ACCESS_JSON == (int)CONF_ACCESS_JSON,
+    "the two enums have the same values");
+
+static uint64_t
+picture_workers(unsigned configured)
+{
+	long cores;
+
+	if (configured != 0)
+		return configured;
+	cores = sysconf(_SC_NPROCESSORS_ONLN);
+	return cores >= 4 ? (uint64_t)cores / 2 : 1;
+}
+
+static void
+picture_send_settings(struct supervise *sup)
+{
+	const struct conf_router *router = &sup->conf->router;
+	struct lifeline_msg msg = { .type = LIFELINE_SETTINGS };
+
+	msg.u.settings = (struct lifeline_settings){
+		.workers = picture_workers(router->workers),
+		.max_connections = router->max_connections,
+		.max_head = router->max_head,
+		.max_headers = router->max_headers,
+		.max_body = router->max_body,
+		.header_timeout = (uint64_t)router->header_timeout_ms,
+		.body_timeout = (uint64_t)router->body_timeout_ms,
+		.idle_timeout = (uint64_t)router->idle_timeout_ms,
+		.write_timeout = (uint64_t)router->write_timeout_ms,
+		.drain_timeout = (uint64_t)router->drain_timeout_ms,
+		.access = router->access_log,
+		.event_queue = router->event_queue,
+		.link_queue = router->link_queue,
+	};
+	feed_send(&sup->router.feed, &msg, -1);
+}
+
+static void
+picture_send_listeners(struct supervise *sup)
+{
+	struct lifeline_msg msg = { .type = LIFELINE_LISTENER };
+	const struct listener *item;
+
+	for (size_t i = 0; i < sup->listeners.count; i++) {
+		item = &sup->listeners.items[i];
+		msg.u.listener.kind = item->kind;
+		msg.u.listener.address = item->address;
+		msg.u.listener.is_sp_allowed = item->is_sp_allowed;
+		feed_send(&sup->router.feed, &msg, item->fd);
+	}
+}
+
+static void
+picture_send_service(struct supervise *sup, const struct conf_service *svc)
+{
+	struct lifeline_msg msg = { .type = LIFELINE_SERVICE };
+
+	msg.u.service.name = svc->name;
+	msg.u.service.instances = svc->url != NULL ? 1 : svc->instances;
+	msg.u.service.timeout_ms = (uint64_t)svc->timeout_ms;
+	msg.u.service.url = svc->url != NULL ? svc->url : "";
+	msg.u.service.is_enabled = svc->is_enabled;
+	feed_send(&sup->router.feed, &msg, -1);
+}
+
+/* A prefix is one pattern: the star also matches nothing. */
+static void
+picture_send_prefixes(struct supervise *sup, const struct conf_service *svc)
+{
+	struct lifeline_msg msg = { .type = LIFELINE_ROUTE };
+	char pattern[4096];
+	const char *prefix;
+	size_t len;
+
+	msg.u.route.pattern = pattern;
+	msg.u.route.service = svc->name;
+	msg.u.route.op = "";
+	msg.u.route.name = svc->name;
+	for (size_t i = 0; i < svc->prefixes.count; i++) {
+		prefix = svc->prefixes.items[i];
+		len = strlen(prefix);
+		if (len + 3 > sizeof(pattern))
+			continue;
+		memcpy(pattern, prefix, len);
+		memcpy(pattern + len, prefix[len - 1] == '/' ? "*" : "/*",
+		    prefix[len - 1] == '/' ? 2 : 3);
+		feed_send(&sup->router.feed, &msg, -1);
+	}
+}
+
+static void
+picture_send_route(struct supervise *sup, const struct conf_route *route)
+{
+	struct lifeline_msg msg = { .type = LIFELINE_ROUTE };
+
+	msg.u.route.pattern = route->match;
+	msg.u.route.service = route->service;
+	msg.u.route.op = route->op != NULL ? route->op : "";
+	msg.u.route.timeout_ms = (uint64_t)route->timeout_ms;
+	msg.u.route.max_body = route->max_body;
+	msg.u.route.name = route->name;
+	feed_send(&sup->router.feed, &msg, -1);
+}
+
+void
+picture_send(struct supervise *sup)
+{
+	struct lifeline_msg msg = { .type = LIFELINE_BEGIN };
+	const struct service *svc;
+
+	feed_send(&sup->router.feed, &msg, -1);
+	picture_send_settings(sup);
+	picture_send_listeners(sup);
+	for (size_t i = 0; i < sup->conf->service_count; i++) {
+		picture_send_service(sup, sup->conf->services[i]);
+		picture_send_prefixes(sup, sup->conf->services[i]);
+	}
+	for (size_t i = 0; i < sup->conf->route_count; i++)
+		picture_send_route(sup, &sup->conf->routes[i]);
+	msg.type = LIFELINE_COMMIT;
+	feed_send(&sup->router.feed, &msg, -1);
+	TAILQ_FOREACH (svc, &sup->services.all, link) {
+		for (unsigned i = 0; i < svc->count; i++)
+			instance_tell(svc->instances[i]);
+	}
+}
+
+void
+picture_send_log(struct supervise *sup)
+{
+	struct lifeline_msg msg = { .type = LIFELINE_LOG };
+
+	msg.u.log.dir = sup->conf->log_dir;
+	msg.u.log.max_size = sup->conf->log_max_size;
+	msg.u.log.keep = sup->conf->log_keep;
+	msg.u.log.is_console = sup->is_foreground;
+	msg.u.log.is_colour = sup->is_colour;
+	feed_send(&sup->logger.feed, &msg, -1);
+}

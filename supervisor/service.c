@@ -1,0 +1,384 @@
+#include "service.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/conf.h"
+#include "instance.h"
+#include "ipc/buf.h"
+#include "ipc/err.h"
+#include "ipc/log.h"
+#include "supervisor.h"
+
+static unsigned
+service_hash(const char *name, size_t len)
+{
+	unsigned hash = 2166136261U;
+
+	for (size_t i = 0; i < len; i++)
+		hash = (hash ^ (unsigned char)name[i]) * 16777619U;
+	return hash % SERVICE_BUCKETS;
+}
+
+struct service *
+services_find(const struct services *services, const char *name, size_t len)
+{
+	struct service *svc;
+
+	LIST_FOREACH (svc, &services->by_name[service_hash(name, len)],
+	    by_name) {
+		if (strlen(svc->name) == len &&
+		    memcmp(svc->name, name, len) == 0)
+			return svc;
+	}
+	return NULL;
+}
+
+struct instance *
+services_find_pid(const struct services *services, pid_t pid)
+{
+	struct instance *inst;
+
+	LIST_FOREACH (inst, &services->by_pid[(unsigned)pid % SERVICE_BUCKETS],
+	    by_pid) {
+		if (inst->pid == pid)
+			return inst;
+	}
+	return NULL;
+}
+
+void
+services_set_pid(struct services *services, struct instance *inst, pid_t pid)
+{
+	if (inst->pid != 0)
+		LIST_REMOVE(inst, by_pid);
+	inst->pid = pid;
+	if (pid != 0)
+		LIST_INSERT_HEAD(&services
+				      ->by_pid[(unsigned)pid % SERVICE_BUCKETS],
+		    inst, by_pid);
+}
+
+struct instance *
+service_instance(const struct service *svc, uint64_t index)
+{
+	if (index == 0 || index > svc->count)
+		return NULL;
+	return svc->instances[index - 1];
+}
+
+static void
+service_drop_last(struct service *svc)
+{
+	svc->count--;
+	instance_free(&svc->instances[svc->count]);
+}
+
+static void
+service_free(struct service **svcp)
+{
+	struct service *svc = *svcp;
+
+	if (svc == NULL)
+		return;
+	*svcp = NULL;
+	while (svc->count > 0)
+		service_drop_last(svc);
+	spawn_user_fini(&svc->user);
+	free(svc->instances);
+	free(svc->name);
+	free(svc);
+}
+
+static unsigned
+service_wanted_count(const struct conf_service *conf)
+{
+	return conf->url != NULL ? 0 : conf->instances;
+}
+
+/* Add the instances that are missing, stop those that are too many. */
+static int
+service_resize(struct service *svc, struct err *err_r)
+{
+	unsigned count = service_wanted_count(svc->conf);
+	struct instance **instances;
+
+	if (count > svc->count) {
+		instances = reallocarray(svc->instances, count,
+		    sizeof(struct instance *));
+		if (instances == NULL)
+			goto fail;
+		svc->instances = instances;
+	}
+	while (svc->count < count) {
+		instances = &svc->instances[svc->count];
+		*instances = instance_new(svc, svc->count + 1);
+		if (*instances == NULL)
+			goto fail;
+		svc->count++;
+		if (!svc->conf->is_enabled)
+			(*instances)->state = STATE_DISABLED;
+	}
+	for (unsigned i = count; i < svc->count; i++) {
+		instance_down(svc->instances[i]);
+		svc->sup->services.is_purging = true;
+		supervise_changed(svc->sup);
+	}
+	return 0;
+fail:
+	err_set(err_r, "service \"%s\": out of memory", svc->name);
+	return -1;
+}
+
+/* Its instances are to come up as soon as those before it are there. */
+static void
+service_enqueue(struct service *svc)
+{
+	unsigned count = service_wanted_count(svc->conf);
+
+	svc->is_wanted = true;
+	if (!svc->is_new)
+		svc->sup->services.new_count++;
+	svc->is_new = true;
+	for (unsigned i = 0; i < svc->count && i < count; i++) {
+		if (svc->instances[i]->state == STATE_STOPPED ||
+		    svc->instances[i]->state == STATE_DISABLED)
+			instance_wait(svc->instances[i]);
+	}
+	supervise_changed(svc->sup);
+}
+
+void
+service_dequeue(struct service *svc)
+{
+	if (!svc->is_new)
+		return;
+	svc->is_new = false;
+	svc->sup->services.new_count--;
+}
+
+static int
+service_set_conf(struct service *svc, const struct conf_service *conf,
+    struct err *err_r)
+{
+	struct spawn_user user;
+
+	/* First, whatever fails below: the old one is about to be freed. */
+	svc->conf = conf;
+	if (spawn_user_init(&user, conf->user, conf->group, err_r) < 0) {
+		err_prefix(err_r, "service \"%s\"", conf->name);
+		return -1;
+	}
+	spawn_user_fini(&svc->user);
+	svc->user = user;
+	if (conf->url == NULL && rundir_add_service(&svc->sup->rundir,
+				     svc->name, &svc->user, err_r) < 0)
+		return -1;
+	return service_resize(svc, err_r);
+}
+
+int
+services_add(struct services *services, const struct conf_service *conf,
+    struct err *err_r)
+{
+	struct service *svc = calloc(1, sizeof(*svc));
+
+	if (svc != NULL)
+		svc->name = strdup(conf->name);
+	if (svc == NULL || svc->name == NULL) {
+		err_set(err_r, "service \"%s\": out of memory", conf->name);
+		service_free(&svc);
+		return -1;
+	}
+	svc->sup = services->sup;
+	if (service_set_conf(svc, conf, err_r) < 0) {
+		service_free(&svc);
+		return -1;
+	}
+	TAILQ_INSERT_TAIL(&services->all, svc, link);
+	LIST_INSERT_HEAD(&services->by_name[service_hash(svc->name,
+			     strlen(svc->name))],
+	    svc, by_name);
+	if (conf->is_enabled)
+		service_enqueue(svc);
+	return 0;
+}
+
+int
+service_apply(struct service *svc, const struct conf_service *conf,
+    bool is_restart, struct err *err_r)
+{
+	bool was_enabled = svc->conf->is_enabled && !svc->is_removed;
+
+	svc->is_removed = false;
+	if (service_set_conf(svc, conf, err_r) < 0)
+		return -1;
+	if (!conf->is_enabled) {
+		service_down(svc);
+		return 0;
+	}
+	if (!was_enabled)
+		svc->is_wanted = true;
+	if (!svc->is_wanted)
+		return 0;
+	for (unsigned i = 0;
+	     is_restart && i < svc->count && i < service_wanted_count(conf);
+	     i++)
+		instance_again(svc->instances[i]);
+	service_enqueue(svc);
+	return 0;
+}
+
+void
+service_remove(struct service *svc)
+{
+	svc->is_removed = true;
+	svc->sup->services.is_purging = true;
+	service_down(svc);
+	supervise_changed(svc->sup);
+}
+
+void
+service_up(struct service *svc)
+{
+	unsigned count = service_wanted_count(svc->conf);
+
+	svc->is_wanted = true;
+	service_dequeue(svc);
+	for (unsigned i = 0; i < svc->count && i < count; i++)
+		instance_up(svc->instances[i]);
+}
+
+void
+service_down(struct service *svc)
+{
+	svc->is_wanted = false;
+	service_dequeue(svc);
+	for (unsigned i = 0; i < svc->count; i++)
+		instance_down(svc->instances[i]);
+}
+
+bool
+service_is_down(const struct service *svc)
+{
+	for (unsigned i = 0; i < svc->count; i++) {
+		if (svc->instances[i]->pid != 0)
+			return false;
+	}
+	return true;
+}
+
+bool
+services_are_down(const struct services *services)
+{
+	const struct service *svc;
+
+	TAILQ_FOREACH (svc, &services->all, link) {
+		if (!service_is_down(svc))
+			return false;
+	}
+	return true;
+}
+
+/* The worst state tells most; ready only when all are. */
+unsigned
+service_state(const struct service *svc)
+{
+	static const unsigned worst_first[] = { STATE_FAILED, STATE_BACKOFF,
+		STATE_STARTING, STATE_STOPPING, STATE_DRAINING, STATE_STOPPED,
+		STATE_DISABLED, STATE_READY };
+
+	if (!svc->conf->is_enabled && service_is_down(svc))
+		return STATE_DISABLED;
+	for (size_t k = 0; k < sizeof(worst_first) / sizeof(unsigned); k++) {
+		for (unsigned i = 0; i < svc->count; i++) {
+			if (instance_state(svc->instances[i]) == worst_first[k])
+				return worst_first[k];
+		}
+	}
+	return STATE_READY;
+}
+
+/* Forget what is down and configured no longer. */
+static void
+services_purge(struct services *services)
+{
+	struct service *svc, *next;
+	bool is_more = false;
+
+	for (svc = TAILQ_FIRST(&services->all); svc != NULL; svc = next) {
+		next = TAILQ_NEXT(svc, link);
+		while (svc->count > service_wanted_count(svc->conf) &&
+		       svc->instances[svc->count - 1]->pid == 0)
+			service_drop_last(svc);
+		if (svc->count > service_wanted_count(svc->conf))
+			is_more = true;
+		if (!svc->is_removed)
+			continue;
+		if (!service_is_down(svc)) {
+			is_more = true;
+			continue;
+		}
+		log_info("%s: removed", svc->name);
+		rundir_drop_service(&services->sup->rundir, svc->name);
+		TAILQ_REMOVE(&services->all, svc, link);
+		LIST_REMOVE(svc, by_name);
+		service_free(&svc);
+	}
+	services->is_purging = is_more;
+}
+
+void
+services_step(struct services *services)
+{
+	if (services->is_stopping)
+		services_stop_some(services);
+	else
+		services_start_some(services);
+	if (services->is_purging)
+		services_purge(services);
+}
+
+void
+services_stop(struct services *services)
+{
+	services->is_stopping = true;
+	loop_timer_drop(services->sup->loop, &services->more);
+	supervise_changed(services->sup);
+}
+
+void
+services_kill(struct services *services)
+{
+	struct service *svc;
+
+	TAILQ_FOREACH (svc, &services->all, link) {
+		service_down(svc);
+		for (unsigned i = 0; i < svc->count; i++)
+			instance_kill(svc->instances[i]);
+	}
+}
+
+void
+services_init(struct services *services, struct supervise *sup)
+{
+	memset(services, 0, sizeof(*services));
+	TAILQ_INIT(&services->all);
+	services->sup = sup;
+	services->more.fn = services_on_more;
+}
+
+void
+services_fini(struct services *services)
+{
+	struct service *svc;
+
+	if (services->sup == NULL)
+		return;
+	loop_timer_drop(services->sup->loop, &services->more);
+	while ((svc = TAILQ_FIRST(&services->all)) != NULL) {
+		TAILQ_REMOVE(&services->all, svc, link);
+		LIST_REMOVE(svc, by_name);
+		service_free(&svc);
+	}
+}
