@@ -1,0 +1,472 @@
+#include "cmd_status.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ipc/buf.h"
+#include "ipc/err.h"
+#include "ipc/json.h"
+#include "ipc/mp.h"
+
+#include "cmd.h"
+#include "control.h"
+
+enum {
+	STATUS_NAME_MIN = 16,
+	STATUS_NAME_MAX = 30,
+	/* Widths of the other columns: STATE PID GEN SINCE, and the blanks. */
+	STATUS_FIXED = 1 + 8 + 1 + 7 + 1 + 5 + 1 + 7 + 1
+};
+
+/* A borrowed map value and what is read from it. */
+struct status_map {
+	const uint8_t *data;
+	size_t len;
+};
+
+struct status_text {
+	const char *str;
+	size_t len;
+};
+
+void
+cmd_status_duration(int64_t seconds, char text_r[16])
+{
+	long long s = seconds;
+
+	if (s < 0)
+		snprintf(text_r, 16, "-");
+	else if (s < 60)
+		snprintf(text_r, 16, "%llds", s);
+	else if (s < 60 * 60)
+		snprintf(text_r, 16, "%lldm%02llds", s / 60, s % 60);
+	else if (s < 24 * 60 * 60)
+		snprintf(text_r, 16, "%lldh%02lldm", s / 3600, s / 60 % 60);
+	else if (s < 1000LL * 24 * 60 * 60)
+		snprintf(text_r, 16, "%lldd%02lldh", s / 86400, s / 3600 % 24);
+	else
+		snprintf(text_r, 16, "%lldd", s / 86400 % 1000000);
+}
+
+void
+cmd_status_name(const char *name, size_t len, unsigned instance, size_t width,
+    char *text_r, size_t size)
+{
+	char suffix[16] = "";
+	size_t room;
+
+	if (instance != 0)
+		snprintf(suffix, sizeof(suffix), "/%u", instance);
+	room = width - strlen(suffix);
+	if (len <= room)
+		snprintf(text_r, size, "%.*s%s", (int)len, name, suffix);
+	else
+		snprintf(text_r, size, "%.*s~%s", (int)(room - 1), name,
+		    suffix);
+}
+
+/* Find the value of a key as a map or array of its own. */
+static bool
+status_find(struct status_map map, const char *key, struct status_map *value_r)
+{
+	struct mp_reader reader, end;
+
+	if (!mp_map_find(map.data, map.len, key, &reader))
+		return false;
+	end = reader;
+	if (mp_skip(&end) == -1)
+		return false;
+	value_r->data = reader.pos;
+	value_r->len = (size_t)(end.pos - reader.pos);
+	return true;
+}
+
+/* A string, or "-" when there is none. */
+static struct status_text
+status_str(struct status_map map, const char *key)
+{
+	struct status_text text = { "-", 1 };
+	struct mp_reader reader;
+	const char *str;
+	size_t len;
+
+	if (mp_map_find(map.data, map.len, key, &reader) &&
+	    mp_get_str(&reader, &str, &len) == 0 && len > 0) {
+		text.str = str;
+		text.len = len;
+	}
+	return text;
+}
+
+static int64_t
+status_int(struct status_map map, const char *key)
+{
+	struct mp_reader reader;
+	int64_t value = 0;
+
+	if (mp_map_find(map.data, map.len, key, &reader))
+		mp_get_int(&reader, &value);
+	return value;
+}
+
+/*
+ * Step through an array found by key: *reader_r is set by status_each(), and
+ * status_next() gives item after item.
+ */
+static uint32_t
+status_each(struct status_map map, const char *key, struct mp_reader *reader_r)
+{
+	struct status_map array;
+	uint32_t count = 0;
+
+	if (!status_find(map, key, &array))
+		return 0;
+	reader_r->pos = array.data;
+	reader_r->end = array.data + array.len;
+	if (mp_get_array(reader_r, &count) == -1)
+		return 0;
+	return count;
+}
+
+static bool
+status_next(struct mp_reader *reader, struct status_map *item_r)
+{
+	item_r->data = reader->pos;
+	if (mp_skip(reader) == -1)
+		return false;
+	item_r->len = (size_t)(reader->pos - item_r->data);
+	return true;
+}
+
+static bool
+status_open(const struct buf *answer, struct status_map *status_r)
+{
+	struct status_map map = { buf_front(answer), buf_count(answer) };
+
+	return buf_count(answer) > 0 && status_find(map, "status", status_r);
+}
+
+static bool
+status_is_named(struct status_map service, const char *name)
+{
+	struct status_text text = status_str(service, "name");
+
+	return name == NULL || (text.len == strlen(name) &&
+				   memcmp(text.str, name, text.len) == 0);
+}
+
+/* "127.0.0.1:8080, [::1]:80", cut at room bytes. */
+static void
+status_print_listen(struct status_map supervisor, unsigned room, FILE *out)
+{
+	struct mp_reader reader;
+	uint32_t count = status_each(supervisor, "listen", &reader);
+	const char *str;
+	size_t len;
+
+	if (count == 0)
+		fputs("-", out);
+	for (uint32_t i = 0; i < count; i++) {
+		if (mp_get_str(&reader, &str, &len) == -1)
+			return;
+		if (len + 6 > room) {
+			fputs(" ...", out);
+			return;
+		}
+		fprintf(out, "%s%.*s", i > 0 ? ", " : "", (int)len, str);
+		room -= (unsigned)len + 2;
+	}
+}
+
+static void
+status_print_helper(struct status_map supervisor, const char *name, FILE *out)
+{
+	struct status_map map;
+	struct status_text state;
+	int64_t restarts;
+
+	if (!status_find(supervisor, name, &map))
+		return;
+	state = status_str(map, "state");
+	restarts = status_int(map, "restarts");
+	fprintf(out, "%-8s %.*s, pid %lld", name, (int)state.len, state.str,
+	    (long long)status_int(map, "pid"));
+	if (restarts > 0)
+		fprintf(out, ", restarts %lld", (long long)restarts);
+	putc('\n', out);
+}
+
+static void
+status_print_head(struct status_map supervisor,
+    const struct cmd_status_view *view, FILE *out)
+{
+	struct status_text version = status_str(supervisor, "version"),
+			   state = status_str(supervisor, "state"),
+			   config = status_str(supervisor, "config");
+	int room = (int)view->width - 9;
+	char uptime[16];
+
+	cmd_status_duration(view->now - status_int(supervisor, "since"),
+	    uptime);
+	fprintf(out, "%-8s %.*s, pid %lld, up %s, version %.*s\n", "msvc",
+	    (int)state.len, state.str, (long long)status_int(supervisor, "pid"),
+	    uptime, (int)version.len, version.str);
+	status_print_helper(supervisor, "router", out);
+	status_print_helper(supervisor, "logger", out);
+	fprintf(out, "%-8s %.*s\n", "config",
+	    (int)config.len < room ? (int)config.len : room, config.str);
+	fprintf(out, "%-8s ", "listen");
+	status_print_listen(supervisor, view->width - 9, out);
+	fputs("\n\n", out);
+}
+
+static const char *
+status_colour(struct status_text state)
+{
+	static const struct {
+		const char *state, *colour;
+	} rows[] = {
+		{ "ready", "\033[32m" },
+		{ "failed", "\033[31m" },
+		{ "backoff", "\033[31m" },
+		{ "starting", "\033[33m" },
+		{ "draining", "\033[33m" },
+		{ "stopping", "\033[33m" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (state.len == strlen(rows[i].state) &&
+		    memcmp(state.str, rows[i].state, state.len) == 0)
+			return rows[i].colour;
+	}
+	return "\033[2m";
+}
+
+static void
+status_print_state(struct status_map map, const struct cmd_status_view *view,
+    FILE *out)
+{
+	struct status_text state = status_str(map, "state");
+
+	fprintf(out, "%s%-8.*s%s", view->is_colour ? status_colour(state) : "",
+	    state.len < 8 ? (int)state.len : 8, state.str,
+	    view->is_colour ? "\033[0m" : "");
+}
+
+/* What is known of the last exit, and of what comes next. */
+static void
+status_print_last(struct status_map instance, size_t room, FILE *out)
+{
+	struct status_text reason = status_str(instance, "reason"),
+			   last = status_str(instance, "last_exit");
+	struct status_text text = reason.str[0] != '-' ? reason : last;
+
+	if (text.len > room)
+		fprintf(out, " %.*s~", (int)room - 1, text.str);
+	else
+		fprintf(out, " %.*s", (int)text.len, text.str);
+}
+
+static void
+status_print_instance(struct status_map service, struct status_map instance,
+    const struct cmd_status_view *view, size_t name_width, FILE *out)
+{
+	struct status_text name = status_str(service, "name");
+	int64_t pid = status_int(instance, "pid"),
+		generation = status_int(instance, "generation");
+	char label[64], uptime[16], pid_text[24] = "-";
+
+	cmd_status_name(name.str, name.len,
+	    (unsigned)status_int(instance, "index"), name_width, label,
+	    sizeof(label));
+	fprintf(out, "%-*s ", (int)name_width, label);
+	status_print_state(instance, view, out);
+	if (pid > 0)
+		snprintf(pid_text, sizeof(pid_text), "%lld", (long long)pid);
+	cmd_status_duration(view->now - status_int(instance, "since"), uptime);
+	fprintf(out, " %7s %5lld %7s", pid_text,
+	    (long long)(generation < 99999 ? generation : 99999), uptime);
+	status_print_last(instance, view->width - name_width - STATUS_FIXED,
+	    out);
+	putc('\n', out);
+}
+
+/* A service without instances is disabled, or runs on another machine. */
+static void
+status_print_service(struct status_map service,
+    const struct cmd_status_view *view, size_t name_width, FILE *out)
+{
+	struct status_text name = status_str(service, "name");
+	struct status_map instance;
+	struct mp_reader reader;
+	uint32_t count = status_each(service, "instances", &reader);
+	char label[64];
+
+	for (uint32_t i = 0; i < count; i++) {
+		if (!status_next(&reader, &instance))
+			return;
+		status_print_instance(service, instance, view, name_width, out);
+	}
+	if (count > 0)
+		return;
+	cmd_status_name(name.str, name.len, 0, name_width, label,
+	    sizeof(label));
+	fprintf(out, "%-*s ", (int)name_width, label);
+	status_print_state(service, view, out);
+	putc('\n', out);
+}
+
+static size_t
+status_name_width(struct status_map status, const struct cmd_status_view *view)
+{
+	struct mp_reader reader;
+	struct status_map service;
+	size_t width = STATUS_NAME_MIN, len;
+	uint32_t count = status_each(status, "services", &reader);
+
+	for (uint32_t i = 0; i < count && status_next(&reader, &service); i++) {
+		/* A slash and, for most, one or two digits. */
+		len = status_str(service, "name").len + 3;
+		if (status_is_named(service, view->service) && len > width)
+			width = len;
+	}
+	return width < STATUS_NAME_MAX ? width : STATUS_NAME_MAX;
+}
+
+int
+cmd_status_print(const struct buf *answer, const struct cmd_status_view *view,
+    FILE *out)
+{
+	struct status_map status, supervisor, service;
+	struct mp_reader reader;
+	size_t width;
+	uint32_t count, found = 0;
+
+	if (!status_open(answer, &status))
+		return -1;
+	if (view->service == NULL &&
+	    status_find(status, "supervisor", &supervisor))
+		status_print_head(supervisor, view, out);
+	width = status_name_width(status, view);
+	count = status_each(status, "services", &reader);
+	for (uint32_t i = 0; i < count && status_next(&reader, &service); i++) {
+		if (!status_is_named(service, view->service))
+			continue;
+		if (found++ == 0)
+			fprintf(out, "%-*s %-8s %7s %5s %7s %s\n", (int)width,
+			    "SERVICE/INSTANCE", "STATE", "PID", "GEN", "SINCE",
+			    "LAST EXIT, REASON");
+		status_print_service(service, view, width, out);
+	}
+	return view->service != NULL && found == 0 ? -1 : 0;
+}
+
+void
+cmd_status_print_summary(const struct buf *answer, FILE *out)
+{
+	struct status_map status, supervisor;
+	struct mp_reader reader;
+
+	if (!status_open(answer, &status) ||
+	    !status_find(status, "supervisor", &supervisor))
+		return;
+	fprintf(out, "msvc is up: pid %lld, services %u, listening on ",
+	    (long long)status_int(supervisor, "pid"),
+	    status_each(status, "services", &reader));
+	status_print_listen(supervisor, 1000, out);
+	putc('\n', out);
+}
+
+int
+cmd_status_filter(const struct buf *answer, const char *service,
+    struct buf *out)
+{
+	struct status_map status, supervisor, item;
+	struct mp_reader reader;
+	uint32_t count;
+
+	if (!status_open(answer, &status) ||
+	    !status_find(status, "supervisor", &supervisor))
+		return -1;
+	if (service == NULL) {
+		buf_append(out, status.data, status.len);
+		return 0;
+	}
+	count = status_each(status, "services", &reader);
+	for (uint32_t i = 0; i < count && status_next(&reader, &item); i++) {
+		if (!status_is_named(item, service))
+			continue;
+		mp_put_map(out, 2);
+		mp_put_cstr(out, "supervisor");
+		buf_append(out, supervisor.data, supervisor.len);
+		mp_put_cstr(out, "services");
+		mp_put_array(out, 1);
+		buf_append(out, item.data, item.len);
+		return 0;
+	}
+	return -1;
+}
+
+/* The terminal's width; 80 for a pipe, so that its text is always the same. */
+static unsigned
+status_terminal_width(void)
+{
+	struct winsize size;
+
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == -1 || size.ws_col < 80)
+		return 80;
+	return size.ws_col;
+}
+
+static int
+status_print_json(const struct buf *answer, const char *service)
+{
+	struct buf value = { 0 }, json = { 0 };
+	struct err err = { "" };
+	int rc = CMD_FAILED;
+
+	if (cmd_status_filter(answer, service, &value) == -1) {
+		cmd_say("unknown service \"%s\"", service);
+	} else if (json_from_mp(buf_front(&value), buf_count(&value), &json,
+		       &err) == -1) {
+		cmd_say("status: %s", err.text);
+	} else {
+		fwrite(buf_front(&json), 1, buf_count(&json), stdout);
+		putchar('\n');
+		rc = CMD_DONE;
+	}
+	buf_fini(&value);
+	buf_fini(&json);
+	return rc;
+}
+
+int
+cmd_status(const struct cmd_line *line)
+{
+	struct cmd_status_view view = { .now = time(NULL),
+		.width = status_terminal_width(),
+		.is_colour = cmd_is_colour(STDOUT_FILENO),
+		.service = line->arg_count == 1 ? line->args[0] : NULL };
+	struct buf answer = { 0 };
+	char run_dir[PATH_MAX];
+	int rc;
+
+	if (cmd_run_dir(line, run_dir) == -1)
+		return CMD_FAILED;
+	rc = cmd_converse(run_dir, CONTROL_STATUS, NULL, 0, &answer);
+	if (rc != CMD_DONE)
+		goto out;
+	if (line->is_json) {
+		rc = status_print_json(&answer, view.service);
+	} else if (cmd_status_print(&answer, &view, stdout) == -1) {
+		cmd_say("unknown service \"%s\"",
+		    view.service != NULL ? view.service : "-");
+		rc = CMD_FAILED;
+	}
+out:
+	buf_fini(&answer);
+	return rc;
+}
