@@ -1,0 +1,220 @@
+/* From the outcome of a request to the bytes of its response. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "ipc/frame.h"
+
+#include "access.h"
+#include "conn.h"
+#include "http.h"
+#include "media.h"
+#include "problem.h"
+#include "respond.h"
+#include "snapshot.h"
+#include "upstream.h"
+#include "worker.h"
+
+void
+conn_log(struct conn *conn, unsigned status)
+{
+	struct worker *worker = conn->worker;
+	const struct http_request *req = http_parser_request(conn->parser);
+	const struct exchange *ex = &conn->ex;
+	bool is_known = conn->phase == CONN_BUSY ||
+			conn->phase == CONN_STREAM || conn->phase == CONN_BODY;
+	struct access_line line = { .client = conn->client,
+		.status = status,
+		.bytes = conn->body_bytes,
+		.total_us = loop_now_us(worker->loop) - conn->start_us,
+		.service_us = -1,
+		.request_id = conn->request_id,
+		.request_id_len = conn->request_id_len };
+
+	worker_count(&worker->counters.requests);
+	if (is_known) {
+		line.method = req->method;
+		line.method_len = req->method_len;
+		line.path = req->path;
+		line.path_len = req->path_len;
+		line.query = req->query;
+		line.query_len = req->query_len;
+		line.protocol = req->minor == 0 ? "HTTP/1.0" : "HTTP/1.1";
+	}
+	if (conn->route != NULL) {
+		line.service = conn->route->service->name;
+		line.instance = ex->instance;
+		line.service_us = ex->service_us;
+	}
+	access_log_put(worker->access,
+	    (unsigned)worker->view->snapshot->settings.access, &line);
+}
+
+/* The response under way is complete in the out buffer. */
+static void
+finish(struct conn *conn)
+{
+	conn_log(conn, conn->status);
+	conn->route = NULL;
+	view_unref(&conn->view);
+	conn->ex.instance = 0;
+	conn->ex.service_us = -1;
+	conn->body_bytes = 0;
+	conn->uncredited = 0;
+	conn_touch(conn);
+	if (!conn->keep_alive) {
+		conn->phase = CONN_FLUSH;
+		return;
+	}
+	http_parser_next(conn->parser);
+	conn_set_phase(conn, CONN_IDLE);
+}
+
+static struct respond
+begin(struct conn *conn, const struct http_request *req, bool is_open_ended)
+{
+	struct worker *worker = conn->worker;
+
+	conn->keep_alive =
+	    req->keep_alive && !worker->is_stopping && !is_open_ended;
+	worker_lend(worker, &conn->out);
+	return (struct respond){ .out = &conn->out,
+		.minor = req->minor,
+		.is_head =
+		    req->method_len == 4 && memcmp(req->method, "HEAD", 4) == 0,
+		.keep_alive = conn->keep_alive,
+		.date = worker_date(worker),
+		.request_id = conn->request_id,
+		.request_id_len = conn->request_id_len };
+}
+
+void
+conn_answer_problem(struct conn *conn, const struct problem *problem)
+{
+	const struct http_request *req = http_parser_request(conn->parser);
+	/* With an unread body in between, the next request cannot be found. */
+	struct respond respond = begin(conn, req, conn->phase == CONN_BODY);
+
+	if (problem->status >= 300)
+		worker_count(&conn->worker->counters.problems);
+	conn->status = problem->status;
+	conn->body_bytes =
+	    respond_problem(&respond, problem, &conn->worker->text);
+	finish(conn);
+}
+
+void
+conn_refuse(struct conn *conn, unsigned status, const char *cause,
+    const char *reason)
+{
+	struct worker *worker = conn->worker;
+	struct problem problem;
+	struct respond respond = { .out = &conn->out,
+		.minor = 1,
+		.date = worker_date(worker) };
+
+	if (conn->phase != CONN_BODY) {
+		trace_make_id(&worker->random, conn->made_id);
+		conn->request_id = conn->made_id;
+		conn->request_id_len = TRACE_ID_LEN;
+		conn->start_us = loop_now_us(worker->loop);
+	}
+	respond.request_id = conn->request_id;
+	respond.request_id_len = conn->request_id_len;
+	worker_count(&worker->counters.bad_requests);
+	worker_lend(worker, &conn->out);
+	problem_set(&problem, status, cause, "%s", reason);
+	conn->status = status;
+	conn->keep_alive = false;
+	conn->must_linger = true;
+	conn->body_bytes = respond_problem(&respond, &problem, &worker->text);
+	finish(conn);
+}
+
+static bool
+wants_msgpack(const struct http_request *req)
+{
+	for (size_t i = 0; i < req->field_count; i++) {
+		const struct http_field *field = &req->fields[i];
+
+		if (field->name_len == 6 &&
+		    memcmp(req->head + field->name, "accept", 6) == 0 &&
+		    media_wants_msgpack(req->head + field->value,
+			field->value_len))
+			return true;
+	}
+	return false;
+}
+
+static int
+start_stream(struct conn *conn, const struct http_request *req,
+    const struct frame *frame)
+{
+	struct respond respond;
+
+	if (frame->status < 200 || frame->status > 599)
+		return -1;
+	respond = begin(conn, req, req->minor == 0);
+	conn->status = frame->status;
+	respond_stream(&respond, frame);
+	conn->phase = CONN_STREAM;
+	conn_touch(conn);
+	if (respond.is_head || !respond_has_body(frame->status)) {
+		exchange_cancel(&conn->ex);
+		finish(conn);
+	}
+	return 0;
+}
+
+int
+conn_on_response(struct exchange *ex, const struct frame *frame, bool is_stream)
+{
+	struct conn *conn = loop_owner(ex, struct conn, ex);
+	const struct http_request *req = http_parser_request(conn->parser);
+	struct respond_body body;
+	struct respond respond;
+
+	if (is_stream)
+		return start_stream(conn, req, frame);
+	if (respond_decode(frame, wants_msgpack(req), &conn->worker->text,
+		&body) == -1)
+		return -1;
+	respond = begin(conn, req, false);
+	conn->status = frame->status;
+	conn->body_bytes = respond_frame(&respond, frame, &body);
+	finish(conn);
+	return 0;
+}
+
+void
+conn_on_chunk(struct exchange *ex, const struct frame *frame)
+{
+	struct conn *conn = loop_owner(ex, struct conn, ex);
+	unsigned minor = http_parser_request(conn->parser)->minor;
+
+	worker_lend(conn->worker, &conn->out);
+	respond_chunk(&conn->out, minor, frame->chunk, frame->chunk_len);
+	conn->body_bytes += frame->chunk_len;
+	conn->uncredited += frame->chunk_len;
+	if ((frame->flags & FRAME_LAST) == 0) {
+		conn_touch(conn);
+		return;
+	}
+	respond_last_chunk(&conn->out, minor);
+	finish(conn);
+}
+
+void
+conn_on_problem(struct exchange *ex, const struct problem *problem)
+{
+	conn_answer_problem(loop_owner(ex, struct conn, ex), problem);
+}
+
+/* The missing last chunk tells the client that the body is not whole. */
+void
+conn_on_abort(struct exchange *ex)
+{
+	struct conn *conn = loop_owner(ex, struct conn, ex);
+
+	conn->keep_alive = false;
+	finish(conn);
+}

@@ -1,0 +1,60 @@
+/*
+ * instance: one instance of a service as one worker sees it, and its link.
+ *
+ * It dials as soon as the instance is starting, so that a plain nng service
+ * becomes ready by our handshake, and again when a link is lost; it never
+ * polls for a socket that it will be told of. All calls are for the worker's
+ * thread.
+ */
+#ifndef MSVC_ROUTER_INSTANCE_H
+#define MSVC_ROUTER_INSTANCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ipc/loop.h"
+
+struct note;
+struct peer;
+struct upstream;
+
+struct instance {
+	struct upstream *upstream;
+	unsigned index;
+	unsigned state; /* enum lifeline_state */
+	uint64_t generation;
+	char *listen;        /* URL to dial; "" when there is none yet */
+	char *reason;        /* why it failed or is in backoff */
+	int64_t retry_at_us; /* backoff: the next start, loop time */
+	bool is_remote;      /* reached through libnng */
+	bool is_watched;     /* we are told when its socket appears */
+	struct peer *peer;   /* NULL: not connected */
+	int64_t up_us;       /* loop time since when the link is up */
+	int64_t redial_us;   /* the next pause between two tries */
+	struct loop_timer redial;
+};
+
+/* NULL when out of memory. */
+struct instance *instance_new(struct upstream *upstream, unsigned index);
+void instance_free(struct instance **instancep); /* its peer must be gone */
+
+/* Take over what the supervisor says; not of an older generation. */
+void instance_update(struct instance *instance, const struct note *note);
+
+/* Connect, unless there is a link, or no use for one. */
+void instance_dial(struct instance *instance);
+
+/* Another try to connect, with the shortest pause should it fail. */
+void instance_kick(struct instance *instance);
+
+/* It is no longer in the picture. */
+void instance_remove(struct instance *instance);
+
+/* May it be able to take a request before this loop time? */
+bool instance_is_hopeful(const struct instance *instance, int64_t deadline_us);
+
+/* The peer's news. */
+void instance_up(struct instance *instance);
+void instance_down(struct instance *instance, const char *why);
+
+#endif

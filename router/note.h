@@ -1,0 +1,29 @@
+/*
+ * note: what the supervisor last said of one instance, shared by all workers.
+ *
+ * Immutable once made; freed with the last reference, in any thread.
+ */
+#ifndef MSVC_ROUTER_NOTE_H
+#define MSVC_ROUTER_NOTE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct lifeline_instance;
+
+struct note {
+	char *service, *listen, *reason;
+	uint64_t index, generation, retry_ms;
+	unsigned state;  /* enum lifeline_state */
+	bool is_watched; /* its directory is: no need to poll for the socket */
+	bool is_remote;
+	atomic_uint refs;
+};
+
+/* A copy with one reference. NULL when out of memory. */
+struct note *note_new(const struct lifeline_instance *from);
+struct note *note_ref(struct note *note);
+void note_unref(struct note **notep);
+
+#endif

@@ -1,0 +1,169 @@
+/*
+ * worker: one thread with one event loop, its connections and its links.
+ *
+ * Workers share nothing that changes but two counters: everything else comes
+ * as letters from the control thread. The fields of struct worker are for the
+ * files that make up a worker (conn, caller, exchange, peer, upstream), all
+ * of them on its thread.
+ */
+#ifndef MSVC_ROUTER_WORKER_H
+#define MSVC_ROUTER_WORKER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "ipc/buf.h"
+#include "ipc/loop.h"
+#include "ipc/pattern.h"
+#include "ipc/sp.h"
+
+#include "snapshot.h"
+#include "trace.h"
+
+struct access_log;
+struct caller;
+struct conn;
+struct door;
+struct err;
+struct exchange;
+struct listener;
+struct note;
+struct peer;
+struct upstream;
+
+/*
+ * Numbers of one worker: written by it alone, read by anybody. Generated from
+ * one table for the struct, the sum and /-/health.
+ */
+#define WORKER_COUNTERS(X)                                              \
+	X(connections, "connections accepted")                          \
+	X(connections_open, "connections open now")                     \
+	X(requests, "requests answered")                                \
+	X(problems, "answers made by the router itself")                \
+	X(bad_requests, "requests refused as malformed")                \
+	X(bad_responses, "links closed because of what a service sent") \
+	X(retries, "requests sent again because nothing was written")   \
+	X(deadlines, "requests whose deadline passed")                  \
+	X(cancels, "requests cancelled in flight")                      \
+	X(accept_failures, "accepts that failed for want of resources")
+
+struct worker_counters {
+#define X(name, help) _Atomic uint64_t name;
+	WORKER_COUNTERS(X)
+#undef X
+};
+
+/* A counter has one writer, so this needs no locked instruction. */
+static inline void
+worker_count_by(_Atomic uint64_t *counter, uint64_t by)
+{
+	atomic_store_explicit(counter,
+	    atomic_load_explicit(counter, memory_order_relaxed) + by,
+	    memory_order_relaxed);
+}
+
+static inline void
+worker_count(_Atomic uint64_t *counter)
+{
+	worker_count_by(counter, 1);
+}
+
+/* What the control thread offers; called in the worker's thread. */
+struct worker_host {
+	void *arg;
+	atomic_size_t *connections; /* over all workers */
+	/* The link to an instance is up or gone. */
+	void (*linked)(void *arg, const char *service, uint64_t index,
+	    uint64_t generation, bool is_up);
+	/* A PUB or SUB peer has connected; takes the fd. */
+	void (*bus)(void *arg, int fd, enum sp_transport transport,
+	    unsigned peer_protocol, const uint8_t *initial, size_t len,
+	    const char *label);
+	/* The last connection is closed after a stop. */
+	void (*done)(void *arg);
+};
+
+/* The picture with what belongs to it here; lives while a request needs it. */
+struct view {
+	struct snapshot *snapshot;
+	struct upstream **upstreams; /* by service index */
+	unsigned refs;
+};
+
+enum {
+	WORKER_SCRATCH = 64 * 1024,
+	WORKER_SPARE_MAX = 64,
+	WORKER_SPARE_BYTES = 64 * 1024
+};
+
+struct worker {
+	struct loop *loop;
+	const struct worker_host *host;
+	unsigned number;
+	pthread_t thread;
+	struct view *view;           /* NULL before the first picture */
+	struct upstream **upstreams; /* sorted by name */
+	size_t upstream_count, upstream_cap;
+	struct door **doors;
+	size_t door_count;
+	TAILQ_HEAD(, conn) conns;
+	TAILQ_HEAD(, conn) buried; /* freed at the end of the turn */
+	TAILQ_HEAD(, caller) callers;
+	TAILQ_HEAD(, peer) peers;
+	struct loop_task burial;
+	struct access_log *access;
+	struct trace_random random;
+	struct worker_counters counters;
+	uint8_t *scratch;    /* WORKER_SCRATCH bytes to read into */
+	struct buf op, text; /* scratch for one call */
+	struct buf body;     /* the MessagePack form of body_owner's body */
+	struct pattern_match match; /* and its path parameters */
+	struct exchange *body_owner;
+	struct buf spare[WORKER_SPARE_MAX]; /* out buffers not in use */
+	size_t spare_count;
+	int64_t date_us; /* loop time up to which date holds */
+	char date[32];
+	bool is_stopping; /* no new connections */
+	bool is_over;     /* no new links either */
+};
+
+/* Make a worker with its own loop; its thread is not running yet. */
+struct worker *worker_new(unsigned number, const struct worker_host *host,
+    struct err *err_r);
+int worker_start(struct worker *worker, struct err *err_r);
+
+/* After worker_post_stop(): wait for the thread's end and free everything. */
+void worker_free(struct worker **workerp);
+
+/*
+ * Letters, from any thread. The picture and the listeners replace what was
+ * there; the note is shared. stop: finish what is in flight and call done();
+ * is_forced: now. Out of memory ends the process: a worker that has missed a
+ * letter would be wrong for ever.
+ */
+void worker_post_apply(struct worker *worker, struct snapshot *snapshot,
+    struct listener **listeners, size_t count);
+void worker_post_note(struct worker *worker, struct note *note);
+void worker_post_kick(struct worker *worker, struct note *note);
+void worker_post_stop(struct worker *worker, bool is_forced);
+
+/* For the files of the worker. */
+struct view *view_ref(struct view *view);
+void view_unref(struct view **viewp);
+struct upstream *worker_upstream(struct worker *worker, const char *name);
+
+/* "Sun, 06 Nov 1994 08:49:37 GMT" of this second. */
+const char *worker_date(struct worker *worker);
+
+/* Swap an empty buf for one with memory, and give it back once empty. */
+void worker_lend(struct worker *worker, struct buf *buf);
+void worker_regain(struct worker *worker, struct buf *buf);
+
+/* A connection is gone: accept again, or be done. */
+void worker_left(struct worker *worker);
+
+#endif
