@@ -1,0 +1,40 @@
+#include "core.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "ipc/launch.h"
+
+/* Source: sd_notify(3). A leading @ stands for the abstract namespace. */
+int
+notify_send(const char *text)
+{
+	const char *path = getenv(LAUNCH_ENV_NOTIFY);
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	size_t len = path != NULL ? strlen(path) : 0;
+	ssize_t sent;
+	int fd;
+
+	if (len == 0)
+		return 0;
+	if ((*path != '/' && *path != '@') || len >= sizeof(address.sun_path)) {
+		errno = EINVAL;
+		return -1;
+	}
+	memcpy(address.sun_path, path, len);
+	if (*path == '@')
+		address.sun_path[0] = '\0';
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -1;
+	sent = sendto(fd, text, strlen(text), MSG_NOSIGNAL,
+	    (const struct sockaddr *)&address,
+	    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
+	close(fd);
+	return sent < 0 ? -1 : 0;
+}
