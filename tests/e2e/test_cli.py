@@ -1,0 +1,164 @@
+"""The msvc command: exit codes, texts, tables, completion."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+
+import pytest
+
+from conftest import BIN, DEADLINE, ECHO, ROOT, wait_for
+
+COMMANDS = ("start", "run", "stop", "status", "restart", "reload", "check", "logs",
+            "call", "pub", "sub", "version")
+
+
+def msvc_bare(*args, **options):
+    return subprocess.run(
+        [BIN / "msvc", *args], capture_output=True, text=True, timeout=DEADLINE, **options)
+
+
+def test_no_command_or_a_wrong_one_is_usage(tmp_path):
+    for args in ((), ("nosuch",), ("-x",), ("-o", "xml", "status")):
+        result = msvc_bare(*args)
+        assert result.returncode == 2, args
+        assert "usage: msvc" in result.stderr
+
+
+def test_a_near_miss_is_suggested():
+    assert "status" in msvc_bare("statsu").stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command):
+    result = msvc_bare(command, "--help")
+    assert result.returncode == 0
+    assert f"msvc {command}" in result.stdout or f"] {command}" in result.stdout
+
+
+def test_version_is_printed():
+    result = msvc_bare("version")
+    assert result.returncode == 0 and re.match(r"msvc \d+\.\d+\.\d+", result.stdout)
+
+
+def test_not_running_is_exit_3(msvc):
+    msvc.write(ECHO)
+    for args in (("status",), ("stop",), ("reload",), ("restart", "echo"),
+                 ("call", "echo.x"), ("pub", "a", "1")):
+        result = msvc.command(*args)
+        assert result.returncode == 3, (args, result.stderr)
+
+
+def test_check_prints_a_summary(msvc):
+    msvc.write(ECHO)
+    result = msvc.command("check")
+    assert result.returncode == 0 and re.search(r"services 1\b", result.stdout)
+
+
+def test_check_reports_every_mistake_with_its_line(msvc):
+    msvc.conf.write_text(
+        "[msvc]\nrun_dir = run\nlog_dir = log\n[service a]\ncomand = x\n"
+        "[service b]\ncommand = y\ntimeout = 10x\n[rooter]\n")
+    result = msvc.command("check")
+    assert result.returncode == 1
+    lines = result.stderr.splitlines()
+    assert any(re.search(r'msvc\.ini:5: .*"comand".*"command"', x) for x in lines)
+    assert any(re.search(r"msvc\.ini:8: .*timeout.*10x", x) for x in lines)
+    assert any(re.search(r'msvc\.ini:9: .*rooter.*"?router', x) for x in lines)
+
+
+def test_a_missing_config_is_named(msvc):
+    result = msvc.command("check")
+    assert result.returncode == 1 and str(msvc.conf) in result.stderr
+
+
+def test_status_fits_80_columns_and_has_no_colour_in_a_pipe(msvc):
+    msvc.start(ECHO.replace("service echo", "service a-service-with-a-name-of-32-char"[:41])
+               + "instances = 3\n")
+    result = msvc.command("status")
+    assert result.returncode == 0
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    assert "\033" not in result.stdout
+    assert "ready" in result.stdout
+
+
+def test_logs_shows_and_follows(msvc):
+    (msvc.dir / "t.sh").write_text(
+        "echo one; echo two; while read -r x; do :; done < /dev/null; exec sleep 1000\n")
+    msvc.start("[service t]\ncommand = /bin/sh {dir}/t.sh\nready = none\n")
+    msvc.log_has("two", "t")
+    result = msvc.command("logs", "-n", "1", "t")
+    assert result.returncode == 0
+    assert "two" in result.stdout and "one" not in result.stdout
+    follow = subprocess.Popen(
+        [BIN / "msvc", "-c", msvc.conf, "logs", "-f", "-n", "5", "t"],
+        stdout=subprocess.PIPE, text=True)
+    try:
+        assert "one" in follow.stdout.readline()
+        assert "two" in follow.stdout.readline()
+        msvc.command("restart", "t")
+        assert "one" in follow.stdout.readline()
+    finally:
+        follow.send_signal(signal.SIGINT)
+        follow.wait(DEADLINE)
+    assert msvc.command("logs", "nosuch").returncode == 1
+
+
+def test_call_by_path_and_by_operation(echo):
+    result = echo.command("call", "GET /x?y=1")
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["path"] == "/x"
+    result = echo.command("call", "POST /x", '{"a": [1, 2]}')
+    assert json.loads(result.stdout)["body"] == {"a": [1, 2]}
+    assert echo.command("call", "GET /status/404").returncode == 1
+    assert echo.command("call", "nosuch.op").returncode == 1
+
+
+def test_pub_reaches_sub(echo):
+    sub = subprocess.Popen(
+        [BIN / "msvc", "-c", echo.conf, "sub", "-n", "1", "orders."],
+        stdout=subprocess.PIPE, text=True)
+    try:
+        def published():
+            echo.command("pub", "other.topic", "1")
+            assert echo.command("pub", "orders.new", '{"id": 7}').returncode == 0
+            return sub.poll() is not None
+
+        wait_for(published, "the subscriber to end")
+    finally:
+        if sub.poll() is None:
+            sub.kill()
+    line = json.loads(sub.stdout.read().splitlines()[0])
+    assert line["topic"] == "orders.new" and line["data"] == {"id": 7}
+
+
+def test_run_stays_in_front_with_prefixed_lines_and_ctrl_c_stops_it(msvc):
+    msvc.write(ECHO)
+    msvc.foreground = subprocess.Popen(
+        [BIN / "msvc", "-c", msvc.conf, "run"],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    wait_for(lambda: msvc.command("status").returncode == 0, "a supervisor")
+    msvc.wait_state("echo", "ready")
+    os.kill(msvc.foreground.pid, signal.SIGINT)
+    output, _ = msvc.foreground.communicate(timeout=DEADLINE)
+    assert msvc.foreground.returncode == 0, output
+    assert re.search(r"msvc.*echo/1.*ready", output)
+    assert "\033" not in output
+
+
+def test_the_supervisor_binary_is_free_of_nng_and_threads():
+    libraries = subprocess.run(["ldd", BIN / "msvc"], capture_output=True, text=True).stdout
+    assert "libnng" not in libraries
+    symbols = subprocess.run(["nm", BIN / "msvc"], capture_output=True, text=True).stdout
+    assert not re.search(r" [TtUW] nng_", symbols)
+
+
+def test_completion_knows_every_command():
+    script = (ROOT / "conf" / "msvc.bash").read_text()
+    result = subprocess.run(
+        ["bash", "-c", 'source "$1"; COMP_WORDS=(msvc ""); COMP_CWORD=1; '
+         'complete -p msvc >/dev/null && $(complete -p msvc | sed "s/.*-F \\([^ ]*\\).*/\\1/") && '
+         'printf "%s\\n" "${COMPREPLY[@]}"', "-", str(ROOT / "conf" / "msvc.bash")],
+        capture_output=True, text=True)
+    assert script and set(COMMANDS) <= set(result.stdout.split()), result.stderr

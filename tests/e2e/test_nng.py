@@ -1,0 +1,220 @@
+"""Real libnng as caller, service, publisher and subscriber; garbage on links."""
+
+import os
+import socket
+import threading
+
+import msgpack
+import pytest
+
+import nng
+from conftest import ECHO, SAMPLES, wait_for
+
+PLAIN = "[service plain]\ncommand = {samples}/plain_nng\nroute = /\n"
+SP_REP = b"\0SP\0\0\x31\0\0"
+
+
+def call(sock, op, payload=None, frame_id=5):
+    sock.send(msgpack.packb([0, frame_id, op, {}, payload]))
+    kind, reply_id, status, meta, body = msgpack.unpackb(sock.recv())[:5]
+    assert kind == 1 and reply_id == frame_id
+    return status, body
+
+
+@pytest.fixture(params=["ipc", "tcp"])
+def url(request, echo):
+    if request.param == "ipc":
+        return f"ipc://{echo.run_dir}/router.sock"
+    return f"tcp://{echo.host}:{echo.port}"
+
+
+def test_a_req_socket_calls_services_through_the_router(echo, url):
+    with nng.Socket("req") as sock:
+        sock.dial(url)
+        for number in range(20):
+            status, body = call(sock, f"GET /x?{number}", frame_id=number + 1)
+            assert status == 200 and body["query"] == str(number)
+        status, body = call(sock, "POST /y", {"a": [1, "b"]})
+        assert body["body"] == {"a": [1, "b"]}
+        assert call(sock, "nosuch.op")[0] == 404
+
+
+def test_a_malformed_frame_closes_that_connection_only(echo, url):
+    for data in (b"", b"\xc1", b"\x91\x00", b"\xdd\xff\xff\xff\xff", b"\x95\x00\x05\xa1x\xc0\xc0"):
+        with nng.Socket("req", timeout_ms=300) as sock:
+            sock.dial(url)
+            sock.send(data)
+            with pytest.raises(nng.NngError):
+                sock.recv()
+    assert echo.get("/hello").status == 200
+
+
+def test_a_listener_can_refuse_nng(msvc):
+    msvc.start(ECHO, router=f"listen = {msvc.host}:{msvc.port} http-only\n")
+    with nng.Socket("req", timeout_ms=300) as sock:
+        with pytest.raises(nng.NngError):
+            sock.dial(f"tcp://{msvc.host}:{msvc.port}")
+            call(sock, "GET /x")
+    assert msvc.get("/hello").status == 200
+
+
+def test_a_plain_nng_service_is_ready_and_answers(msvc):
+    msvc.start(PLAIN)
+    for _ in range(20):
+        assert msvc.get("/anything").status == 200
+    with msvc.load("GET", "/x", connections=8) as load:
+        load.wait_answers(200)
+    assert load.failures == []
+
+
+def test_a_plain_nng_service_is_linked_again_after_a_crash(msvc):
+    msvc.start(PLAIN)
+    msvc.kill("plain")
+    msvc.wait_state("plain", "ready", generation=2)
+    assert wait_for(lambda: msvc.get("/x").status == 200, "an answer")
+
+
+def test_a_python_service_over_libnng(msvc):
+    (msvc.dir / "svc.py").write_text(
+        "import os, sys\n"
+        f"sys.path.insert(0, {os.path.dirname(__file__)!r})\n"
+        "import msgpack, nng\n"
+        "sock = nng.Socket('rep', timeout_ms=-1)\n"
+        "sock.listen(os.environ['MSVC_LISTEN'])\n"
+        "while True:\n"
+        "    kind, id, op, meta, body = msgpack.unpackb(sock.recv())[:5]\n"
+        "    sock.send(msgpack.packb([1, id, 200, {'x-op': op}, {'got': body}]))\n")
+    msvc.start(
+        "[service py]\ncommand = /usr/bin/python3 {dir}/svc.py\nready = listen\nroute = /\n")
+    answer = msvc.http("POST", "/a?b", {"n": 1})
+    assert answer.json == {"got": {"n": 1}}
+    assert answer.headers["x-op"] == "POST /a?b"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [b"garbage", b"\x95\x01\x01\xcd\x00\xc8\x80", b"\x95\x01\x01\xcd\xff\xff\x80\xc0",
+     b"\x95\x01\x01\xcc\xc8\x81\x01\x01\xc0", b"\xdf\xff\xff\xff\xff"],
+    ids=["text", "cut off", "bad status", "bad meta", "huge map"])
+def test_a_service_that_answers_garbage_is_502_and_hurts_nobody(msvc, reply):
+    (msvc.dir / "svc.py").write_text(
+        "import os, sys\n"
+        f"sys.path.insert(0, {os.path.dirname(__file__)!r})\n"
+        "import nng\n"
+        "sock = nng.Socket('rep', timeout_ms=-1)\n"
+        "sock.listen(os.environ['MSVC_LISTEN'])\n"
+        f"while True:\n    sock.recv()\n    sock.send({reply!r})\n")
+    msvc.start(
+        ECHO.replace("route = /", "route = /good")
+        + "[service bad]\ncommand = /usr/bin/python3 {dir}/svc.py\nready = listen\n"
+        "route = /bad\n")
+    assert msvc.get("/bad").status == 502
+    assert msvc.get("/good").status == 200
+    assert wait_for(lambda: msvc.get("/bad").status == 502, "the link to be back")
+
+
+def test_garbage_before_the_handshake_is_dropped(msvc):
+    (msvc.dir / "svc.py").write_text(
+        "import os, socket\n"
+        "s = socket.socket(socket.AF_UNIX); s.bind(os.environ['MSVC_LISTEN'][6:]); s.listen(9)\n"
+        "keep = []\n"
+        "while True:\n"
+        "    c, _ = s.accept(); c.sendall(b'HTTP/1.1 200 OK\\r\\n\\r\\n'); keep.append(c)\n")
+    msvc.start(
+        ECHO.replace("route = /", "route = /good")
+        + "[service bad]\ncommand = /usr/bin/python3 {dir}/svc.py\nready = listen\n"
+        "ready_timeout = 500ms\nrestart_limit = 1/60s\nroute = /bad\n", check=False)
+    assert msvc.get("/good").status == 200
+    wait_for(lambda: msvc.instance("bad")["state"] == "failed", "bad to fail")
+
+
+def test_plain_pub_and_sub_sockets_join_the_bus(echo, url):
+    with nng.Socket("sub") as sub, nng.Socket("pub") as pub:
+        sub.subscribe(b"news.")
+        sub.dial(url)
+        pub.dial(url)
+        event = msgpack.packb({"id": "1", "time": 1, "from": "test", "type": "news.a", "data": 7})
+        got, stop = [], threading.Event()
+
+        def receive():
+            got.append(sub.recv())
+            stop.set()
+
+        thread = threading.Thread(target=receive, daemon=True)
+        thread.start()
+        while not stop.is_set():
+            pub.send(b"other.b\0" + event)
+            pub.send(b"news.a\0" + event)
+            stop.wait(0.02)
+        thread.join(10)
+    topic, _, body = got[0].partition(b"\0")
+    assert topic == b"news.a" and msgpack.unpackb(body)["data"] == 7
+
+
+def test_services_get_events_of_plain_publishers(msvc):
+    msvc.start(ECHO.replace("echo\nroute", "echo --subscribe news.\nroute"))
+    with nng.Socket("pub") as pub:
+        pub.dial(f"ipc://{msvc.run_dir}/router.sock")
+        event = msgpack.packb({"id": "1", "time": 1, "from": "t", "type": "x", "data": {"n": 9}})
+
+        def seen():
+            pub.send(b"news.x\0" + event)
+            return b"news.x" in msvc.get("/events").body
+
+        wait_for(seen, "the event")
+
+
+def test_a_slow_subscriber_loses_the_oldest_is_told_and_slows_nobody(msvc):
+    msvc.start(ECHO, router="event_queue = 64k\n")
+    url = f"ipc://{msvc.run_dir}/router.sock"
+    slow = socket.socket(socket.AF_UNIX)
+    slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    slow.connect(str(msvc.run_dir / "router.sock"))
+    slow.sendall(b"\0SP\0\0\x21\0\0")
+    assert slow.recv(8) == b"\0SP\0\0\x20\0\0"
+    body = msgpack.packb(
+        {"id": "1", "time": 1, "from": "t", "type": "x", "data": "x" * 2000})
+    with nng.Socket("pub") as pub, nng.Socket("sub") as fast:
+        fast.subscribe(b"")
+        fast.dial(url)
+        pub.dial(url)
+        wait_for(lambda: _publish_until(pub, fast, body), "the fast subscriber")
+        for number in range(3000):
+            pub.send(b"n.%d\0" % number + body)
+            # libnng's PUB drops when its own queue is full, so go in step.
+            while not fast.recv().startswith(b"n.%d\0" % number):
+                pass
+    assert msvc.log_has(r"subscriber.*too slow.*\d+ events? dropped", "router")
+    slow.settimeout(10)
+    data = b""
+    while b"n.2999\0" not in data:
+        data += slow.recv(65536)
+    assert b"n.1500\0" not in data
+    slow.close()
+
+
+def _publish_until(pub, fast, body):
+    pub.send(b"warm\0" + body)
+    try:
+        return fast.recv()
+    except nng.NngError:
+        return None
+
+
+def test_a_service_behind_a_url_is_reached_through_libnng(msvc):
+    """The far side is this router's own TCP port: its REQ callers are url links."""
+    msvc.start(
+        ECHO.replace("route = /", "route = /far")
+        + f"[service remote]\nurl = tcp://{msvc.host}:{msvc.port}\n"
+        "[route near]\nmatch = GET /near\nservice = remote\nop = GET /far/away\n")
+    answer = wait_for(
+        lambda: (a := msvc.get("/near")).status == 200 and a, "the remote service")
+    assert answer.json["path"] == "/far/away"
+
+
+def test_a_url_that_nobody_listens_on_is_503(msvc):
+    msvc.start(
+        ECHO + f"[service remote]\nurl = tcp://{msvc.host}:9\nroute = /far\ntimeout = 300ms\n",
+        check=False)
+    assert msvc.get("/far").status in (503, 504)
+    assert msvc.get("/hello").status == 200
