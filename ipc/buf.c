@@ -53,7 +53,7 @@ buf_grow(struct buf *buf, size_t len)
 }
 
 uint8_t *
-buf_reserve(struct buf *buf, size_t len)
+buf_make_room(struct buf *buf, size_t len)
 {
 	if (buf->is_failed)
 		return NULL;
@@ -64,34 +64,6 @@ buf_reserve(struct buf *buf, size_t len)
 		}
 	}
 	return buf->data + buf->len;
-}
-
-void
-buf_append(struct buf *buf, const void *data, size_t len)
-{
-	uint8_t *to;
-
-	if (len == 0 || (to = buf_reserve(buf, len)) == NULL)
-		return;
-	memcpy(to, data, len);
-	buf->len += len;
-}
-
-void
-buf_append_str(struct buf *buf, const char *str)
-{
-	buf_append(buf, str, strlen(str));
-}
-
-void
-buf_append_byte(struct buf *buf, uint8_t byte)
-{
-	uint8_t *to = buf_reserve(buf, 1);
-
-	if (to == NULL)
-		return;
-	*to = byte;
-	buf->len++;
 }
 
 void

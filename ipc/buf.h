@@ -24,16 +24,53 @@ struct buf {
 /* Release the memory; the buf is empty and usable afterwards. */
 void buf_fini(struct buf *buf);
 
+/* For buf_reserve() alone: there is no room, or there may be none. */
+uint8_t *buf_make_room(struct buf *buf, size_t len);
+
 /*
  * Make room for len more bytes behind buf->len (moving unread bytes to the
  * front or growing). Returns where they go, or NULL when out of memory.
  * The pointer is valid until the next call that appends.
+ *
+ * This and the appends are inline: all that is written passes through them, a
+ * few bytes at a time.
  */
-uint8_t *buf_reserve(struct buf *buf, size_t len);
+static inline uint8_t *
+buf_reserve(struct buf *buf, size_t len)
+{
+	if (buf->cap - buf->len > len && !buf->is_failed)
+		return buf->data + buf->len;
+	return buf_make_room(buf, len);
+}
 
-void buf_append(struct buf *buf, const void *data, size_t len);
-void buf_append_str(struct buf *buf, const char *str);
-void buf_append_byte(struct buf *buf, uint8_t byte);
+static inline void
+buf_append(struct buf *buf, const void *data, size_t len)
+{
+	uint8_t *to;
+
+	if (len == 0 || (to = buf_reserve(buf, len)) == NULL)
+		return;
+	memcpy(to, data, len);
+	buf->len += len;
+}
+
+static inline void
+buf_append_str(struct buf *buf, const char *str)
+{
+	buf_append(buf, str, strlen(str));
+}
+
+static inline void
+buf_append_byte(struct buf *buf, uint8_t byte)
+{
+	uint8_t *to = buf_reserve(buf, 1);
+
+	if (to == NULL)
+		return;
+	*to = byte;
+	buf->len++;
+}
+
 void buf_printf(struct buf *buf, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 

@@ -220,7 +220,7 @@ static int
 json_step(struct json_reader *reader, bool *is_closed_r)
 {
 	struct json_level *level = &reader->levels[reader->depth - 1];
-	char close = level->is_map ? '}' : ']';
+	uint8_t close = level->is_map ? '}' : ']';
 
 	json_skip_space(reader);
 	if (reader->pos == reader->len)

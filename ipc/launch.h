@@ -10,15 +10,14 @@
 /* Environment of every service. */
 #define LAUNCH_ENV_SERVICE    "MSVC_SERVICE"    /* its name */
 #define LAUNCH_ENV_INSTANCE   "MSVC_INSTANCE"   /* 1 to N */
-#define LAUNCH_ENV_GENERATION "MSVC_GENERATION" /* counts its starts, from 1 \
-						 */
-#define LAUNCH_ENV_LISTEN   "MSVC_LISTEN"       /* ipc:// URL to answer on */
-#define LAUNCH_ENV_ROUTER   "MSVC_ROUTER"       /* ipc:// URL to call (REQ) */
-#define LAUNCH_ENV_PUB      "MSVC_PUB"          /* ipc:// URL to publish to */
-#define LAUNCH_ENV_SUB      "MSVC_SUB"          /* ipc:// URL to subscribe at */
-#define LAUNCH_ENV_LEDGER   "MSVC_LEDGER"       /* path of its ledger */
-#define LAUNCH_ENV_NOTIFY   "NOTIFY_SOCKET"     /* sd_notify(3) */
-#define LAUNCH_ENV_WATCHDOG "WATCHDOG_USEC"     /* sd_watchdog_enabled(3) */
+#define LAUNCH_ENV_GENERATION "MSVC_GENERATION" /* counts starts */
+#define LAUNCH_ENV_LISTEN     "MSVC_LISTEN"     /* ipc:// URL to answer on */
+#define LAUNCH_ENV_ROUTER     "MSVC_ROUTER"     /* ipc:// URL to call (REQ) */
+#define LAUNCH_ENV_PUB        "MSVC_PUB"        /* ipc:// URL to publish to */
+#define LAUNCH_ENV_SUB        "MSVC_SUB"        /* ipc:// URL to subscribe at */
+#define LAUNCH_ENV_LEDGER     "MSVC_LEDGER"     /* path of its ledger */
+#define LAUNCH_ENV_NOTIFY     "NOTIFY_SOCKET"   /* sd_notify(3) */
+#define LAUNCH_ENV_WATCHDOG   "WATCHDOG_USEC"   /* sd_watchdog_enabled(3) */
 
 /* File descriptors. */
 enum {
@@ -43,8 +42,9 @@ enum {
 
 /* Exit codes of a child that could not become the program. */
 enum {
-	LAUNCH_EXIT_SETUP = 125, /* chdir, user, file descriptors */
-	LAUNCH_EXIT_EXEC = 127,  /* no such program, not executable */
+	LAUNCH_EXIT_RESOURCE = 124, /* no memory, process or descriptor left */
+	LAUNCH_EXIT_SETUP = 125,    /* chdir, user, file descriptors */
+	LAUNCH_EXIT_EXEC = 127,     /* no such program, not executable */
 };
 
 #endif

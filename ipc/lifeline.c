@@ -136,6 +136,7 @@ static const struct lifeline_shape lifeline_shapes[] = {
 	[LIFELINE_LOG] = SHAPE("log", fields_log),
 	[LIFELINE_DRAINED] = SHAPE("drained", fields_drained),
 	[LIFELINE_REOPEN] = { "reopen", NULL, 0 },
+	[LIFELINE_UNLINKED] = SHAPE("unlinked", fields_linked),
 };
 
 static const struct lifeline_shape *

@@ -41,6 +41,7 @@ enum lifeline_type {
 	LIFELINE_LOG = 12,     /* to logger: where and how to write */
 	LIFELINE_DRAINED = 13, /* from logger: end of file on a pipe */
 	LIFELINE_REOPEN = 14,  /* to logger: reopen the files */
+	LIFELINE_UNLINKED = 15 /* from router: a url service is out of reach */
 };
 
 /* The words of DESIGN.md section 10, as numbers on the wire. */

@@ -34,12 +34,15 @@ struct link {
 	void *arg;                          /* borrowed */
 	struct wire *wire;                  /* owned; NULL before and after */
 	struct loop_task task;              /* closes the batch */
-	struct loop *loop;                  /* borrowed; set with the wire */
+	struct loop_task up_task;           /* tells that the link is up */
+	bool is_up;
+	struct loop *loop; /* borrowed; set with the wire */
 	struct batch batch;
 	bool is_single; /* the open frame travels alone */
 	bool has_hello;
 	bool is_over;
-	uint64_t max_batch; /* of the peer; meaningful with has_hello */
+	bool is_cut, is_malformed; /* why it is over */
+	uint64_t max_batch;        /* of the peer; meaningful with has_hello */
 	uint64_t window;
 	uint64_t enqueued, written; /* as they were when the wire went */
 	struct buf sink;            /* where frames go that go nowhere */
@@ -54,7 +57,12 @@ link_detach(struct link *link)
 		return;
 	link->enqueued = wire_enqueued(link->wire);
 	link->written = wire_written(link->wire);
+	link->is_cut = link->is_cut || wire_is_cut(link->wire);
+	link->is_malformed =
+	    link->is_malformed || wire_is_malformed(link->wire);
+	link->is_up = false;
 	loop_task_drop(link->loop, &link->task);
+	loop_task_drop(link->loop, &link->up_task);
 	wire_free(&link->wire);
 	link->batch.is_open = false;
 }
@@ -68,6 +76,14 @@ link_end_with(struct link *link, const struct err *why)
 	link->is_over = true;
 	link_detach(link);
 	link->handler->down(link->arg, why);
+}
+
+static void
+link_end_malformed(struct link *link, const struct err *why)
+{
+	if (!link->is_over)
+		link->is_malformed = true;
+	link_end_with(link, why);
 }
 
 static void
@@ -249,6 +265,17 @@ link_dispatch(struct link *link, const struct frame *frame,
 	return 0;
 }
 
+/* A long message of tiny frames would keep all others from their turn. */
+static int
+link_count(unsigned count, struct err *err)
+{
+	if (count <= LINK_BATCH_MAX)
+		return 0;
+	err_set(err, "malformed: more than %d frames in a message",
+	    LINK_BATCH_MAX);
+	return -1;
+}
+
 static void
 link_on_message(void *arg, const uint8_t *data, size_t len)
 {
@@ -259,33 +286,51 @@ link_on_message(void *arg, const uint8_t *data, size_t len)
 	struct err err;
 	bool is_gone = false;
 	int header_len = sp_header_split(data, len, &header);
+	unsigned count = 0;
 
 	link->gone = &is_gone;
 	if (header_len < 0 || (size_t)header_len == len) {
 		err_set(&err, "malformed: an SP message without %s",
 		    header_len < 0 ? "a request id" : "a frame");
-		link_end_with(link, &err);
+		link_end_malformed(link, &err);
 	} else {
 		reader.pos += header_len;
 	}
 	while (!is_gone && !link->is_over && reader.pos < reader.end) {
-		if (frame_decode(&reader, &frame, &err) < 0 ||
+		if (link_count(++count, &err) < 0 ||
+		    frame_decode(&reader, &frame, &err) < 0 ||
 		    link_dispatch(link, &frame, &header, &err) < 0)
-			link_end_with(link, &err);
+			link_end_malformed(link, &err);
 	}
-	if (!is_gone)
-		link->gone = NULL;
+	if (is_gone)
+		return;
+	link->gone = NULL;
 }
 
+static void
+link_on_up_task(struct loop_task *task)
+{
+	struct link *link = loop_owner(task, struct link, up_task);
+
+	link->is_up = true;
+	if (link->handler->up != NULL)
+		link->handler->up(link->arg);
+}
+
+/*
+ * A service's HELLO stands right behind its handshake. The caller is told that
+ * the link is up when the turn has read both, so that no request leaves before
+ * our own HELLO and meets a service that takes us for a plain peer.
+ */
 static void
 link_on_up(void *arg)
 {
 	struct link *link = arg;
 
-	if (link->side == LINK_SERVICE)
-		link_say_hello(link);
-	if (link->handler->up != NULL)
-		link->handler->up(link->arg);
+	if (link->side == LINK_CALLER)
+		loop_task_add(link->loop, &link->up_task);
+	else
+		link_on_up_task(&link->up_task);
 }
 
 static void
@@ -321,6 +366,7 @@ link_new(enum link_side side, const struct link_handler *handler, void *arg)
 	link->handler = handler;
 	link->arg = arg;
 	link->task.fn = link_on_task;
+	link->up_task.fn = link_on_up_task;
 	return link;
 }
 
@@ -329,6 +375,8 @@ link_attach(struct link *link, struct wire *wire)
 {
 	link->wire = wire;
 	link->loop = wire_loop(wire);
+	if (link->side == LINK_SERVICE)
+		link_say_hello(link);
 }
 
 void
@@ -349,7 +397,7 @@ link_free(struct link **linkp)
 bool
 link_is_up(const struct link *link)
 {
-	return link->wire != NULL && wire_is_up(link->wire);
+	return link->is_up;
 }
 
 bool
@@ -368,6 +416,18 @@ size_t
 link_queued(const struct link *link)
 {
 	return link->wire == NULL ? 0 : wire_queued(link->wire);
+}
+
+bool
+link_is_cut(const struct link *link)
+{
+	return link->is_cut;
+}
+
+bool
+link_is_malformed(const struct link *link)
+{
+	return link->is_malformed;
 }
 
 uint64_t

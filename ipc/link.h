@@ -2,12 +2,16 @@
  * link: frames on a wire; HELLO, batching, and peers that know neither.
  *
  * A link is made on a fresh wire and owns it. The service side says HELLO
- * first, the caller side answers only when it got one: a plain nng REP socket
- * would hand an unasked HELLO to its program as a request, while a plain nng
- * REQ socket drops a reply it did not ask for. Once both have said it, all
- * frames of a loop turn travel in one SP message (up to max_batch frames or
- * 256 KiB). Before, and with plain peers, each frame is a message of its own
- * whose SP request id is the frame's id.
+ * first, right behind its handshake; the caller side answers only when it got
+ * one: a plain nng REP socket would hand an unasked HELLO to its program as a
+ * request, while a plain nng REQ socket drops a reply it did not ask for. A
+ * caller is told that the link is up when the turn that read the handshake
+ * ends, so that its HELLO is in front of its first request. Once both have
+ * said it, all frames of a loop turn travel in one SP message (up to
+ * max_batch frames or 256 KiB). Before, and with plain peers, each frame is a
+ * message of its own whose SP request id is the frame's id. A message with
+ * more than LINK_BATCH_MAX frames is malformed, so that no peer holds up a
+ * turn.
  *
  * A response with streamed body: a response frame whose meta has ":stream" = 1
  * and a nil payload, followed by chunks. The service may have at most the
@@ -84,6 +88,10 @@ bool link_has_hello(const struct link *link);  /* the peer speaks HELLO */
 uint64_t link_window(const struct link *link); /* the peer's, bytes */
 size_t link_queued(const struct link *link);   /* unwritten bytes */
 
+/* From down() on: the peer did not read, or sent what makes no sense. */
+bool link_is_cut(const struct link *link);
+bool link_is_malformed(const struct link *link);
+
 /*
  * As wire_enqueued() and wire_written(), also after down(): a frame begun at
  * link_enqueued() == N never left this process while link_written() <= N.
@@ -93,7 +101,7 @@ uint64_t link_written(const struct link *link);
 
 /*
  * Stop or go on reading, for backpressure. Frames of the message in hand still
- * come, at most LINK_BATCH_MAX of them from a peer that keeps to the limit.
+ * come, at most LINK_BATCH_MAX of them.
  */
 void link_pause(struct link *link);
 void link_resume(struct link *link);

@@ -6,6 +6,10 @@
 
 #include "buf.h"
 
+enum {
+	MP_FIXSTR_MAX = 31
+};
+
 /*
  * The writing half of mp. The packer lives on the stack of each call; the
  * compiler sees through its callback, so this costs what a hand-written writer
@@ -88,7 +92,16 @@ void
 mp_put_str(struct buf *buf, const char *str, size_t len)
 {
 	msgpack_packer packer = mp_packer(buf);
+	uint8_t *to;
 
+	/* Most are names and short values: head and bytes in one go. */
+	if (len <= MP_FIXSTR_MAX && (to = buf_reserve(buf, len + 1)) != NULL) {
+		*to = (uint8_t)(0xa0 | len);
+		if (len > 0)
+			memcpy(to + 1, str, len);
+		buf->len += len + 1;
+		return;
+	}
 	if (mp_is_too_long(buf, len))
 		return;
 	msgpack_pack_str(&packer, len);

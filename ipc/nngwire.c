@@ -19,10 +19,20 @@ enum {
 };
 
 /*
- * Fields marked "nng" are set by nng's threads before they post a letter and
- * read by the loop after it arrived; one letter of each kind is under way at a
- * time. All else is the loop's. Each letter holds a reference, so that one
- * which arrives after wire_free() finds the memory still there.
+ * What one of nng's threads says to the loop. It is the thread's until it is
+ * posted and the loop's from when it arrives until nng gets its aio again, so
+ * that nobody else may look into it: at any other moment nng may be writing.
+ */
+struct letter {
+	struct loop_mail mail;
+	nng_msg *msg; /* received; owned */
+	int error;    /* nng's */
+};
+
+/*
+ * All fields but the letters and the atomic ones are the loop's. Each letter
+ * under way holds a reference, so that one which arrives after wire_free()
+ * finds the memory still there.
  */
 struct nngwire {
 	struct wire wire; /* must be first */
@@ -30,10 +40,10 @@ struct nngwire {
 	bool is_freed;
 	nng_socket socket;
 	nng_aio *recv_aio, *send_aio; /* owned */
-	struct loop_mail recv_mail, send_mail, pipe_mail;
-	nng_msg *received;          /* nng; owned */
-	int recv_error, send_error; /* nng */
-	atomic_uint ups, downs;     /* pipes that came and went */
+	struct letter received, sent;
+	nng_msg *held; /* owned; arrived, but the wire is paused */
+	struct loop_mail pipe_mail;
+	atomic_uint ups, downs; /* pipes that came and went */
 	atomic_bool is_pipe_posted;
 	struct loop_task task;
 	bool is_sending, is_drain_due;
@@ -50,8 +60,8 @@ nngwire_unref(struct nngwire *self)
 {
 	if (atomic_fetch_sub(&self->refs, 1) != 1)
 		return;
-	if (self->received != NULL)
-		nng_msg_free(self->received);
+	nng_msg_free(self->received.msg);
+	nng_msg_free(self->held);
 	buf_fini(&self->wire.out);
 	free(self);
 }
@@ -72,10 +82,10 @@ recv_on_done(void *arg)
 {
 	struct nngwire *self = arg;
 
-	self->recv_error = nng_aio_result(self->recv_aio);
-	if (self->recv_error == 0)
-		self->received = nng_aio_get_msg(self->recv_aio);
-	nngwire_post(self, &self->recv_mail);
+	self->received.error = nng_aio_result(self->recv_aio);
+	if (self->received.error == 0)
+		self->received.msg = nng_aio_get_msg(self->recv_aio);
+	nngwire_post(self, &self->received.mail);
 }
 
 static void
@@ -83,10 +93,10 @@ send_on_done(void *arg)
 {
 	struct nngwire *self = arg;
 
-	self->send_error = nng_aio_result(self->send_aio);
-	if (self->send_error != 0)
+	self->sent.error = nng_aio_result(self->send_aio);
+	if (self->sent.error != 0)
 		nng_msg_free(nng_aio_get_msg(self->send_aio));
-	nngwire_post(self, &self->send_mail);
+	nngwire_post(self, &self->sent.mail);
 }
 
 static void
@@ -149,16 +159,17 @@ nngwire_go_up(struct nngwire *self)
 		nngwire_send(self);
 }
 
+/* Hand out the message that is held, and only then ask nng for the next. */
 static void
 nngwire_deliver(struct nngwire *self)
 {
-	nng_msg *msg = self->received;
+	nng_msg *msg = self->held;
 
 	/* A pipe may hand us its first message before it reports itself. */
 	nngwire_go_up(self);
-	if (nngwire_is_done(self) || self->wire.is_paused || msg == NULL)
+	if (nngwire_is_done(self) || self->wire.is_paused)
 		return;
-	self->received = NULL;
+	self->held = NULL;
 	if (nng_msg_insert(msg, nng_msg_header(msg), nng_msg_header_len(msg)) ==
 	    0)
 		self->wire.handler->message(self->wire.arg, nng_msg_body(msg),
@@ -171,12 +182,14 @@ nngwire_deliver(struct nngwire *self)
 static void
 recv_on_mail(struct loop_mail *mail)
 {
-	struct nngwire *self = loop_owner(mail, struct nngwire, recv_mail);
+	struct nngwire *self = loop_owner(mail, struct nngwire, received.mail);
 
+	self->held = self->received.msg;
+	self->received.msg = NULL;
 	if (!nngwire_is_done(self)) {
-		if (self->recv_error == 0)
+		if (self->held != NULL)
 			nngwire_deliver(self);
-		else if (self->recv_error != NNG_ECLOSED)
+		else if (self->received.error != NNG_ECLOSED)
 			nng_recv_aio(self->socket, self->recv_aio);
 	}
 	nngwire_unref(self);
@@ -185,11 +198,16 @@ recv_on_mail(struct loop_mail *mail)
 static void
 send_on_mail(struct loop_mail *mail)
 {
-	struct nngwire *self = loop_owner(mail, struct nngwire, send_mail);
+	struct nngwire *self = loop_owner(mail, struct nngwire, sent.mail);
 	struct wire *wire = &self->wire;
+	struct err err;
 
 	self->is_sending = false;
-	if (!nngwire_is_done(self) && self->send_error == 0) {
+	if (!nngwire_is_done(self) && self->sent.error != 0) {
+		err_set(&err, "%s", nng_strerror(self->sent.error));
+		wire_down(wire, &err);
+	}
+	if (!nngwire_is_done(self)) {
 		nngwire_send(self);
 		if (!self->is_sending && self->is_drain_due &&
 		    buf_count(&wire->out) == 0) {
@@ -242,7 +260,7 @@ nngwire_on_task(struct loop_task *task)
 	/* Delivering may end in wire_free(), which drops a reference. */
 	atomic_fetch_add(&self->refs, 1);
 	nngwire_send(self);
-	if (self->received != NULL)
+	if (self->held != NULL)
 		nngwire_deliver(self);
 	nngwire_unref(self);
 }
@@ -289,7 +307,7 @@ nngwire_resume(struct wire *wire)
 	struct nngwire *self = nngwire_of(wire);
 
 	wire->is_paused = false;
-	if (self->received != NULL)
+	if (self->held != NULL)
 		loop_task_add(wire->loop, &self->task);
 }
 
@@ -370,8 +388,8 @@ nngwire_new(struct loop *loop, const char *url,
 		.limits = *limits };
 	atomic_init(&self->refs, 1);
 	self->socket = none;
-	self->recv_mail.fn = recv_on_mail;
-	self->send_mail.fn = send_on_mail;
+	self->received.mail.fn = recv_on_mail;
+	self->sent.mail.fn = send_on_mail;
 	self->pipe_mail.fn = pipe_on_mail;
 	self->task.fn = nngwire_on_task;
 	rv = nngwire_open(self, url);

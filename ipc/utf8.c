@@ -1,6 +1,5 @@
 #include "utf8.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 /*
@@ -86,6 +85,30 @@ utf8_plain_run(const uint8_t *at, size_t len)
 			return i;
 		i += sequence;
 	}
+}
+
+bool
+utf8_is_valid(const void *bytes, size_t len)
+{
+	const uint8_t *at = bytes, *end = at + len;
+
+	while (at < end) {
+		uint64_t word;
+		size_t count;
+
+		if ((size_t)(end - at) >= sizeof(word)) {
+			memcpy(&word, at, sizeof(word));
+			if ((word & 0x8080808080808080U) == 0) {
+				at += sizeof(word);
+				continue;
+			}
+		}
+		count = *at < 0x80 ? 1 : utf8_sequence(at, (size_t)(end - at));
+		if (count == 0)
+			return false;
+		at += count;
+	}
+	return true;
 }
 
 size_t

@@ -1,11 +1,12 @@
 /*
- * utf8: how far bytes are what a JSON string may hold unescaped.
+ * utf8: are bytes UTF-8, and how far what a JSON string may hold unescaped.
  *
- * Shared by the two directions of json. Pure; any bytes are safe to pass.
+ * Pure; any bytes are safe to pass.
  */
 #ifndef MSVC_IPC_UTF8_H
 #define MSVC_IPC_UTF8_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +21,9 @@ size_t utf8_plain_run(const uint8_t *at, size_t len);
  * no surrogate, nothing over U+10FFFF), or 0.
  */
 size_t utf8_sequence(const uint8_t *at, size_t len);
+
+/* Is all of it well-formed UTF-8? */
+bool utf8_is_valid(const void *at, size_t len);
 
 /* Write a code point (not a surrogate); returns the length, 1 to 4. */
 size_t utf8_put(uint8_t *to, uint32_t code);

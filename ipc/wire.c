@@ -14,6 +14,13 @@ wire_down(struct wire *wire, const struct err *why)
 }
 
 void
+wire_malformed(struct wire *wire, const struct err *why)
+{
+	wire->is_malformed = true;
+	wire_down(wire, why);
+}
+
+void
 wire_drop_open(struct wire *wire)
 {
 	size_t len = buf_count(&wire->out) - wire->ready;
@@ -67,6 +74,18 @@ bool
 wire_is_up(const struct wire *wire)
 {
 	return wire->is_up;
+}
+
+bool
+wire_is_cut(const struct wire *wire)
+{
+	return wire->is_cut;
+}
+
+bool
+wire_is_malformed(const struct wire *wire)
+{
+	return wire->is_malformed;
 }
 
 void

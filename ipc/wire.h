@@ -80,6 +80,10 @@ uint64_t wire_enqueued(const struct wire *wire);
 uint64_t wire_written(const struct wire *wire);
 bool wire_is_up(const struct wire *wire);
 
+/* Why it is down, for programs: the peer did not read, or broke SP's rules. */
+bool wire_is_cut(const struct wire *wire);
+bool wire_is_malformed(const struct wire *wire);
+
 struct loop *wire_loop(const struct wire *wire); /* borrowed */
 
 /* Stop or go on reading, for backpressure. */

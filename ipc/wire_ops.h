@@ -28,8 +28,9 @@ struct wire {
 	uint64_t written;   /* ever taken by the kernel or libnng */
 	uint64_t discarded; /* ever dropped in wire_end() */
 	bool is_up;
-	bool is_over; /* down() was called */
-	bool is_cut;  /* what is written now goes nowhere */
+	bool is_over;      /* down() was called */
+	bool is_cut;       /* what is written now goes nowhere */
+	bool is_malformed; /* the peer's bytes break the rules of SP */
 	bool is_paused;
 };
 
@@ -38,6 +39,9 @@ struct wire {
  * gone afterwards.
  */
 void wire_down(struct wire *wire, const struct err *why);
+
+/* Likewise, for bytes that break the rules of SP. */
+void wire_malformed(struct wire *wire, const struct err *why);
 
 /* Forget the message that is open and whatever waits behind the ready bytes. */
 void wire_drop_open(struct wire *wire);

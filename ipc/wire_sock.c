@@ -161,7 +161,7 @@ sock_measure(struct sock *sock, const uint8_t *data, size_t len,
 		err_set(&err,
 		    "malformed: a message begins with 0x%02x, not 0x01",
 		    data[0]);
-		wire_down(&sock->wire, &err);
+		wire_malformed(&sock->wire, &err);
 		return -1;
 	}
 	if (*message_len_r > sock->wire.limits.message_max) {
@@ -169,7 +169,7 @@ sock_measure(struct sock *sock, const uint8_t *data, size_t len,
 		    "malformed: a message of %" PRIu64
 		    " bytes; the limit is %zu",
 		    *message_len_r, sock->wire.limits.message_max);
-		wire_down(&sock->wire, &err);
+		wire_malformed(&sock->wire, &err);
 		return -1;
 	}
 	*is_whole_r = len - prefix_len >= *message_len_r;
@@ -529,13 +529,10 @@ wire_new(struct loop *loop, int fd, enum sp_transport transport,
 	if (transport == SP_TCP)
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 },
 		    sizeof(int));
-	/* A failure to write shows up as an event of the loop. */
-	sock_write(sock);
+	/* The handshake leaves with what is begun in this turn. */
+	sock->has_backlog = initial_len > 0;
+	loop_task_add(loop, &sock->task);
 	sock_watch(sock);
-	if (initial_len > 0) {
-		sock->has_backlog = true;
-		loop_task_add(loop, &sock->task);
-	}
 	return &sock->wire;
 fail:
 	buf_fini(&sock->in);

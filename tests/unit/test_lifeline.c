@@ -39,6 +39,7 @@ static const struct lifeline_msg all[] = {
 	{ .type = LIFELINE_LOG, .u.log = { "/var/log", 1, 2, true, true } },
 	{ .type = LIFELINE_DRAINED, .u.drained = { 77 } },
 	{ .type = LIFELINE_REOPEN },
+	{ .type = LIFELINE_UNLINKED, .u.linked = { "echo", 1, 2 } },
 };
 
 enum {

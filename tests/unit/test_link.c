@@ -341,7 +341,31 @@ test_malformed_input_takes_the_link_down_once_with_a_reason(void **state)
 		assert_int_equal(end.downs, 1);
 		if (strstr(end.why.text, cases[i].text) == NULL)
 			fail_msg("case %zu: \"%s\"", i, end.why.text);
+		assert_true(link_is_malformed(end.link));
+		assert_false(link_is_cut(end.link));
 		put_request(&end, 9, 10); /* goes nowhere, harms nobody */
+		link_free(&end.link);
+		close(fd);
+	}
+}
+
+/* Kind 7 is unknown and would be skipped; a million of them would take long. */
+static void
+test_a_message_of_more_frames_than_a_batch_has_is_malformed(void **state)
+{
+	(void)state;
+	for (size_t extra = 0; extra < 2; extra++) {
+		struct end end = { .link = NULL };
+		int fd = single_init(&end, LINK_SERVICE);
+		uint8_t message[4 + 2 * (LINK_BATCH_MAX + 1)] = { 0x80 };
+		size_t len = 4 + 2 * (LINK_BATCH_MAX + extra);
+
+		for (size_t at = 4; at < len; at += 2)
+			memcpy(message + at, "\x91\x07", 2);
+		far_write(fd, message, len);
+		turns(3);
+		assert_int_equal(end.downs, extra);
+		assert_int_equal(link_is_malformed(end.link), extra == 1);
 		link_free(&end.link);
 		close(fd);
 	}
@@ -353,16 +377,17 @@ test_wrong_bytes_on_the_stream_are_named(void **state)
 	static const struct {
 		const char *bytes;
 		size_t len;
+		bool is_malformed;
 		const char *text;
 	} cases[] = {
-		{ "GET / HTTP/1.1\r\n", 16, "does not speak SP" },
-		{ "\0SP\0\0\x31\0\0", 8, "0x31 (REP), not REQ" },
-		{ "\0SP\0\0\x30\0\0\x02\0\0\0\0\0\0\0\1", 17, "0x02" },
-		{ "\0SP\0\0\x30\0\0\x01\0\0\0\0\0\x10\0\1", 17,
+		{ "GET / HTTP/1.1\r\n", 16, false, "does not speak SP" },
+		{ "\0SP\0\0\x31\0\0", 8, false, "0x31 (REP), not REQ" },
+		{ "\0SP\0\0\x30\0\0\x02\0\0\0\0\0\0\0\1", 17, true, "0x02" },
+		{ "\0SP\0\0\x30\0\0\x01\0\0\0\0\0\x10\0\1", 17, true,
 		    "1048577 bytes; the limit is 1048576" },
-		{ "\0SP\0", 4, "before the SP handshake" },
-		{ "\0SP\0\0\x30\0\0\x01\0", 10, "middle of a message" },
-		{ "\0SP\0\0\x30\0\0", 8, "the peer closed" },
+		{ "\0SP\0", 4, false, "before the SP handshake" },
+		{ "\0SP\0\0\x30\0\0\x01\0", 10, false, "middle of a message" },
+		{ "\0SP\0\0\x30\0\0", 8, false, "the peer closed" },
 	};
 
 	(void)state;
@@ -379,6 +404,8 @@ test_wrong_bytes_on_the_stream_are_named(void **state)
 		assert_int_equal(end.downs, 1);
 		if (strstr(end.why.text, cases[i].text) == NULL)
 			fail_msg("case %zu: \"%s\"", i, end.why.text);
+		assert_int_equal(link_is_malformed(end.link),
+		    cases[i].is_malformed);
 		link_free(&end.link);
 		close(fds[1]);
 	}
@@ -402,6 +429,8 @@ test_a_peer_that_does_not_read_is_cut_off(void **state)
 	}
 	assert_int_equal(caller.downs, 1);
 	assert_non_null(strstr(caller.why.text, "does not read"));
+	assert_true(link_is_cut(caller.link));
+	assert_false(link_is_malformed(caller.link));
 	/* The last one never left, not even in part; the first one did. */
 	assert_true(link_written(caller.link) <= start);
 	assert_true(link_written(caller.link) > 10000);
@@ -552,6 +581,8 @@ main(void)
 		TEST(test_a_plain_caller_is_answered_with_its_own_header),
 		TEST(
 		    test_malformed_input_takes_the_link_down_once_with_a_reason),
+		TEST(
+		    test_a_message_of_more_frames_than_a_batch_has_is_malformed),
 		TEST(test_wrong_bytes_on_the_stream_are_named),
 		TEST(test_a_peer_that_does_not_read_is_cut_off),
 		TEST(

@@ -483,6 +483,35 @@ test_a_link_through_libnng_says_hello_batches_and_goes_down(void **state)
 	}
 }
 
+/*
+ * What is sent in a turn queues the wire's task, which runs while nng's threads
+ * take the next answer in: under ThreadSanitizer this tells who shares what.
+ */
+static void
+test_each_answer_through_libnng_arrives_once_under_load(void **state)
+{
+	struct end service = { .link = NULL };
+	struct end caller = { .link = NULL };
+	uint32_t asked = 0;
+
+	(void)state;
+	end_open_nng(&caller, end_listen(&service, "tcp"));
+	turn_until(caller.ups == 1 && link_has_hello(caller.link));
+	while (asked < 5000) {
+		if (asked - caller.frames < 64)
+			ask(&caller, ++asked);
+		assert_int_equal(loop_turn(loop, 0, NULL), 0);
+		assert_true(caller.frames <= asked);
+	}
+	turn_until(caller.frames == asked);
+	for (int i = 0; i < 10; i++)
+		turn();
+	assert_int_equal(caller.frames, asked);
+	assert_int_equal(service.frames, asked);
+	end_close(&caller);
+	end_close(&service);
+}
+
 static void
 test_a_link_through_libnng_works_with_a_plain_rep(void **state)
 {
@@ -550,6 +579,8 @@ main(void)
 		cmocka_unit_test(test_our_sub_gets_what_a_plain_pub_sends),
 		cmocka_unit_test(
 		    test_a_link_through_libnng_says_hello_batches_and_goes_down),
+		cmocka_unit_test(
+		    test_each_answer_through_libnng_arrives_once_under_load),
 		cmocka_unit_test(
 		    test_a_link_through_libnng_works_with_a_plain_rep),
 		cmocka_unit_test(
