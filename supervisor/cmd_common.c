@@ -93,7 +93,9 @@ cmd_run_dir(const struct cmd_line *line, char path_r[PATH_MAX])
 		dir = strdup(line->run_dir);
 	else
 		conf_load_dirs(cmd_conf_path(line), &dir, &log_dir);
-	if (dir == NULL)
+	if (dir == NULL && access(cmd_conf_path(line), R_OK) == -1)
+		cmd_say("%s: %s", cmd_conf_path(line), strerror(errno));
+	else if (dir == NULL)
 		cmd_say("%s: does not tell the run directory; msvc check says "
 			"why, and with -r DIR it is not needed",
 		    cmd_conf_path(line));

@@ -142,7 +142,7 @@ cmd_start_listen(int report)
 }
 
 static int
-cmd_start_wait(const char *run_dir)
+cmd_start_wait(const char *run_dir, bool is_json)
 {
 	struct buf answer = { 0 };
 	int rc = cmd_converse(run_dir, CONTROL_WAIT, NULL, 0, NULL);
@@ -152,9 +152,14 @@ cmd_start_wait(const char *run_dir)
 	else if (rc != CMD_DONE)
 		cmd_say("what works keeps running; see `msvc status` and "
 			"`msvc logs SERVICE`, or `msvc stop`");
-	if (rc == CMD_DONE &&
-	    cmd_converse(run_dir, CONTROL_STATUS, NULL, 0, &answer) == CMD_DONE)
+	if (rc != CMD_DONE ||
+	    cmd_converse(run_dir, CONTROL_STATUS, NULL, 0, &answer) != CMD_DONE)
+		goto out;
+	if (is_json)
+		rc = cmd_status_print_json(&answer, NULL);
+	else
 		cmd_status_print_summary(&answer, stdout);
+out:
 	buf_fini(&answer);
 	return rc;
 }
@@ -181,7 +186,7 @@ cmd_start_all(const struct cmd_line *line)
 	report = cmd_start_fork(&conf);
 	if (report == -1 || cmd_start_listen(report) == -1)
 		goto out;
-	rc = cmd_start_wait(run_dir);
+	rc = cmd_start_wait(run_dir, line->is_json);
 out:
 	conf_free(&conf);
 	return rc;

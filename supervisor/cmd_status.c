@@ -421,8 +421,8 @@ status_terminal_width(void)
 	return size.ws_col;
 }
 
-static int
-status_print_json(const struct buf *answer, const char *service)
+int
+cmd_status_print_json(const struct buf *answer, const char *service)
 {
 	struct buf value = { 0 }, json = { 0 };
 	struct err err = { "" };
@@ -460,7 +460,7 @@ cmd_status(const struct cmd_line *line)
 	if (rc != CMD_DONE)
 		goto out;
 	if (line->is_json) {
-		rc = status_print_json(&answer, view.service);
+		rc = cmd_status_print_json(&answer, view.service);
 	} else if (cmd_status_print(&answer, &view, stdout) == -1) {
 		cmd_say("unknown service \"%s\"",
 		    view.service != NULL ? view.service : "-");

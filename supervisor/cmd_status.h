@@ -28,6 +28,12 @@ struct cmd_status_view {
 int cmd_status_print(const struct buf *answer,
     const struct cmd_status_view *view, FILE *out);
 
+/*
+ * Print the status object as JSON on standard output, of one service only
+ * unless it is NULL. Returns an exit code; a failure has been explained.
+ */
+int cmd_status_print_json(const struct buf *answer, const char *service);
+
 /* "msvc is up: pid 12, services 4, listening on 127.0.0.1:8080". */
 void cmd_status_print_summary(const struct buf *answer, FILE *out);
 

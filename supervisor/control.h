@@ -20,6 +20,8 @@
  *           that is not ready and why
  *
  * stop answers when everything is gone; the supervisor exits after it.
+ * A client may close its sending side once it has asked; one that closes all
+ * is forgotten, and what it asked for goes on.
  */
 #ifndef MSVC_SUPERVISOR_CONTROL_H
 #define MSVC_SUPERVISOR_CONTROL_H

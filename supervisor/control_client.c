@@ -32,6 +32,15 @@ control_client_free(struct control_client **clientp)
 	free(client);
 }
 
+/* An end that was read once would be told again and again. */
+static void
+control_client_listen(struct control_client *client, uint32_t events)
+{
+	if (!client->is_at_end)
+		events |= EPOLLIN;
+	loop_io_set(client->server->sup->loop, &client->io, events);
+}
+
 void
 control_client_flush(struct control_client *client)
 {
@@ -45,8 +54,7 @@ control_client_flush(struct control_client *client)
 			continue;
 		if (len < 0 && errno == EAGAIN &&
 		    buf_count(out) <= CONTROL_OUT_MAX) {
-			loop_io_set(client->server->sup->loop, &client->io,
-			    EPOLLIN | EPOLLOUT);
+			control_client_listen(client, EPOLLOUT);
 			return;
 		}
 		if (len < 0) {
@@ -59,7 +67,7 @@ control_client_flush(struct control_client *client)
 		control_client_free(&client);
 		return;
 	}
-	loop_io_set(client->server->sup->loop, &client->io, EPOLLIN);
+	control_client_listen(client, 0);
 }
 
 size_t

@@ -40,6 +40,7 @@ struct control_client {
 	enum control_command pending; /* COMMAND_COUNT: nothing */
 	struct control_goal goal;
 	bool is_answered; /* close it when out is empty */
+	bool is_at_end;   /* it has said all it will, and still listens */
 };
 
 void control_client_free(struct control_client **clientp);

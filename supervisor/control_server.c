@@ -24,6 +24,7 @@
 enum {
 	CONTROL_CLIENT_MAX = 64,
 	CONTROL_FINISH_MS = 1000,
+	CONTROL_PAUSE_MS = 100,
 };
 
 static void
@@ -92,8 +93,12 @@ control_server_step(struct control_server *server)
 static void
 control_restart_service(struct service *svc, unsigned instance)
 {
-	for (unsigned i = 0; i < svc->count; i++) {
-		if (instance == 0 || instance == i + 1)
+	unsigned count = svc->conf->instances;
+
+	/* Those beyond are about to go; those that wait start in their turn. */
+	for (unsigned i = 0; i < svc->count && i < count; i++) {
+		if ((instance == 0 || instance == i + 1) &&
+		    svc->instances[i]->state != INSTANCE_WAITING)
 			instance_again(svc->instances[i]);
 	}
 	svc->is_wanted = true;
@@ -140,8 +145,9 @@ control_find(struct control_client *client, struct service **svc_r)
 		    goal->service);
 	else if (goal->instance > svc->conf->instances)
 		control_answer_errorf(client,
-		    "%s has %u instances, there is no %s/%u", goal->service,
-		    svc->conf->instances, goal->service, goal->instance);
+		    "%s has %u instance%s, there is no %s/%u", goal->service,
+		    svc->conf->instances, svc->conf->instances == 1 ? "" : "s",
+		    goal->service, goal->instance);
 	else
 		return true;
 	return false;
@@ -268,6 +274,11 @@ control_client_read(struct control_client *client)
 	len = bytes != NULL ? recv(client->io.fd, bytes, 4096, 0) : 0;
 	if (len < 0 && (errno == EAGAIN || errno == EINTR))
 		return true;
+	if (len == 0 && bytes != NULL && has_request) {
+		client->is_at_end = true;
+		control_client_flush(client);
+		return false;
+	}
 	if (len <= 0) {
 		control_client_free(&client);
 		return false;
@@ -285,6 +296,11 @@ control_client_on_io(struct loop_io *io, uint32_t events)
 	struct control_client *client =
 	    loop_owner(io, struct control_client, io);
 
+	/* Told even to one that is at its end: now it does not listen. */
+	if (client->is_at_end && (events & (EPOLLHUP | EPOLLERR)) != 0) {
+		control_client_free(&client);
+		return;
+	}
 	if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0 &&
 	    !control_client_read(client))
 		return;
@@ -313,14 +329,34 @@ control_is_allowed(int fd)
 	return cred.uid == 0 || cred.uid == geteuid();
 }
 
+/*
+ * The oldest one that has not asked anything yet has to go, so that silent
+ * clients never keep an operator out.
+ */
+static bool
+control_server_make_room(struct control_server *server)
+{
+	struct control_client *client;
+
+	if (server->client_count < CONTROL_CLIENT_MAX)
+		return true;
+	TAILQ_FOREACH (client, &server->clients, link) {
+		if (client->is_answered ||
+		    client->pending != CONTROL_COMMAND_COUNT)
+			continue;
+		control_client_free(&client);
+		return true;
+	}
+	return false;
+}
+
 static void
 control_server_add(struct control_server *server, int fd)
 {
 	struct loop *loop = server->sup->loop;
 	struct control_client *client;
 
-	if (server->client_count >= CONTROL_CLIENT_MAX ||
-	    !control_is_allowed(fd)) {
+	if (!control_is_allowed(fd) || !control_server_make_room(server)) {
 		close(fd);
 		return;
 	}
@@ -349,17 +385,32 @@ control_server_on_io(struct loop_io *io, uint32_t events)
 {
 	struct control_server *server =
 	    loop_owner(io, struct control_server, io);
-	int fd;
+	int fd = -1;
 
 	(void)events;
-	/* Without descriptors to spare, those in the backlog wait. */
 	for (int i = 0; i < CONTROL_CLIENT_MAX; i++) {
 		fd = accept4(server->sock, NULL, NULL,
 		    SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd < 0)
-			return;
+			break;
 		control_server_add(server, fd);
 	}
+	if (fd >= 0 || errno == EAGAIN || errno == EINTR ||
+	    errno == ECONNABORTED)
+		return;
+	/* Without descriptors to spare, those in the backlog wait a while. */
+	loop_io_set(server->sup->loop, &server->io, 0);
+	loop_timer_set(server->sup->loop, &server->pause,
+	    loop_now_us(server->sup->loop) + CONTROL_PAUSE_MS * 1000LL);
+}
+
+static void
+control_server_on_pause(struct loop_timer *timer)
+{
+	struct control_server *server =
+	    loop_owner(timer, struct control_server, pause);
+
+	loop_io_set(server->sup->loop, &server->io, EPOLLIN);
 }
 
 int
@@ -369,6 +420,7 @@ control_server_init(struct control_server *server, struct supervise *sup,
 	*server = (struct control_server){
 		.sup = sup,
 		.io = { control_server_on_io, -1, 0 },
+		.pause = { .fn = control_server_on_pause },
 		.sock = sock,
 	};
 	TAILQ_INIT(&server->clients);
@@ -385,6 +437,7 @@ control_server_fini(struct control_server *server)
 	while ((client = TAILQ_FIRST(&server->clients)) != NULL)
 		control_client_free(&client);
 	loop_io_drop(server->sup->loop, &server->io);
+	loop_timer_drop(server->sup->loop, &server->pause);
 	if (server->sock >= 0)
 		close(server->sock);
 	server->sock = -1;

@@ -20,7 +20,8 @@ struct supervise;
 struct control_server {
 	struct supervise *sup; /* borrowed */
 	struct loop_io io;
-	int sock; /* owned */
+	struct loop_timer pause; /* after accept() has failed */
+	int sock;                /* owned */
 	TAILQ_HEAD(control_clients, control_client) clients;
 	size_t client_count;
 };

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "conf/conf.h"
 #include "control_client.h"
 #include "instance.h"
 #include "ipc/buf.h"
@@ -55,6 +56,10 @@ control_check_service(const struct control_client *client,
 	for (unsigned i = 0; i < svc->count; i++) {
 		if (!control_has(&client->goal, svc->instances[i]))
 			continue;
+		/* A reload takes those away. */
+		if (client->pending != CONTROL_STOP &&
+		    i >= svc->conf->instances)
+			break;
 		rc = control_check_instance(client, svc->instances[i], text);
 		if (rc == 0)
 			return 0;

@@ -26,6 +26,13 @@ feed_packet_free(struct feed *feed, struct feed_packet *packet)
 }
 
 void
+feed_forget(struct feed *feed)
+{
+	while (!TAILQ_EMPTY(&feed->queue))
+		feed_packet_free(feed, TAILQ_FIRST(&feed->queue));
+}
+
+void
 feed_close(struct feed *feed)
 {
 	if (feed->sock < 0)
@@ -34,8 +41,7 @@ feed_close(struct feed *feed)
 	loop_task_drop(feed->loop, &feed->failed);
 	close(feed->sock);
 	feed->sock = -1;
-	while (!TAILQ_EMPTY(&feed->queue))
-		feed_packet_free(feed, TAILQ_FIRST(&feed->queue));
+	feed_forget(feed);
 }
 
 bool
@@ -166,8 +172,8 @@ feed_on_io(struct loop_io *io, uint32_t events)
 	struct feed *feed = loop_owner(io, struct feed, io);
 
 	if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) {
-		while (feed_receive(feed))
-			;
+		for (int i = 0; i < FEED_BATCH && feed_receive(feed); i++)
+			continue;
 	}
 	if (feed->sock >= 0 && !feed->failed.is_queued &&
 	    (events & EPOLLOUT) != 0)

@@ -18,7 +18,10 @@
 #include "ipc/loop.h"
 
 enum {
-	FEED_QUEUE_MAX = 64 * 1024 * 1024
+	/* Several whole pictures of the largest configurations. */
+	FEED_QUEUE_MAX = 16 * 1024 * 1024,
+	/* Messages handled at a time: a flood of them is not all there is. */
+	FEED_BATCH = 256
 };
 
 struct feed_packet;
@@ -54,6 +57,9 @@ void feed_fini(struct feed *feed);
 int feed_open(struct feed *feed, int sock, struct err *err_r);
 void feed_close(struct feed *feed);
 bool feed_is_open(const struct feed *feed);
+
+/* Drop what still waits: what follows makes all of it out of date. */
+void feed_forget(struct feed *feed);
 
 /* Send a message with an optional fd (-1: none), which stays the caller's. */
 void feed_send(struct feed *feed, const struct lifeline_msg *msg, int fd);

@@ -6,12 +6,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "conf/conf.h"
 #include "exit_text.h"
 #include "ipc/err.h"
+#include "ipc/launch.h"
 #include "ipc/lifeline.h"
 #include "ipc/log.h"
 #include "launch_env.h"
@@ -21,6 +23,7 @@
 #include "supervisor.h"
 
 static void instance_handle(struct instance *inst, enum instance_event event);
+static void instance_ready(struct instance *inst);
 static void instance_on_timer(struct loop_timer *timer);
 static void instance_on_report(struct loop_io *io, uint32_t events);
 
@@ -180,6 +183,9 @@ instance_fork(struct instance *inst, char **env, int *report_r,
 	};
 	pid_t pid;
 
+	/* Here, so that a full disk or a swept directory only delays it. */
+	if (rundir_add_service(&sup->rundir, svc->name, &svc->user, err_r) < 0)
+		return -1;
 	instance_dir(inst, dir, sizeof(dir));
 	snprintf(label, sizeof(label), "%s/%u", svc->name, inst->index);
 	spawn.out_fd = streams_open(&sup->streams, svc->name, label,
@@ -205,11 +211,13 @@ instance_spawn(struct instance *inst)
 	char **env;
 	int report_fd;
 	pid_t pid = -1;
+	bool is_deaf = false;
 
 	inst->generation++;
 	inst->goal = INSTANCE_GOAL_UP;
 	inst->ready_us = 0;
 	inst->is_overdue = false;
+	inst->is_unborn = false;
 	inst->started_us = instance_now_us(inst);
 	free(inst->status);
 	inst->status = NULL;
@@ -224,13 +232,19 @@ instance_spawn(struct instance *inst)
 	services_set_pid(&sup->services, inst, pid);
 	log_debug("%s/%u[%d]: started, generation %llu", inst->service->name,
 	    inst->index, (int)pid, (unsigned long long)inst->generation);
-	if (loop_io_add(sup->loop, &inst->report, report_fd, EPOLLIN, NULL) < 0)
+	if (loop_io_add(sup->loop, &inst->report, report_fd, EPOLLIN, NULL) <
+	    0) {
 		close(report_fd);
+		is_deaf = true;
+	}
 	loop_timer_drop(sup->loop, &inst->timer);
 	if (conf->ready != CONF_READY_NONE && conf->ready_timeout_ms > 0)
 		instance_set_timer(inst, conf->ready_timeout_ms);
 	instance_clear_reason(inst);
 	instance_set_state(inst, STATE_STARTING);
+	/* Nobody will tell that it runs, so let it count as running. */
+	if (is_deaf && conf->ready == CONF_READY_NONE)
+		instance_ready(inst);
 }
 
 /* To the group; before it exists (child not yet run) to the process. */
@@ -248,14 +262,18 @@ instance_term(struct instance *inst, bool is_overdue)
 {
 	const struct conf_service *conf = inst->service->conf;
 
-	inst->is_overdue = is_overdue;
-	if (is_overdue) {
+	inst->is_overdue = is_overdue && inst->state == STATE_STARTING;
+	if (inst->is_overdue)
 		instance_set_reason(inst, "not ready within %lld ms",
 		    (long long)conf->ready_timeout_ms);
-		log_warnx("%s/%u[%d]: not ready within %lld ms, stopping it",
-		    inst->service->name, inst->index, (int)inst->pid,
-		    (long long)conf->ready_timeout_ms);
-	}
+	else if (is_overdue)
+		instance_set_reason(inst,
+		    "said that it stops, did not end within %lld ms",
+		    (long long)conf->stop_timeout_ms);
+	if (is_overdue)
+		log_warnx("%s/%u[%d]: %s, stopping it", inst->service->name,
+		    inst->index, (int)inst->pid,
+		    inst->reason != NULL ? inst->reason : "overdue");
 	(void)kill(inst->pid, conf->stop_signal);
 	/* A stopped process (SIGSTOP) must wake up to see it. */
 	(void)kill(inst->pid, SIGCONT);
@@ -267,6 +285,9 @@ instance_carry_out(struct instance *inst, enum instance_action action,
     enum instance_event event)
 {
 	switch (action) {
+	case INSTANCE_DO_LINGER:
+		instance_set_timer(inst, inst->service->conf->stop_timeout_ms);
+		break;
 	case INSTANCE_DO_TERM:
 		instance_term(inst, event == INSTANCE_EV_TIMER);
 		break;
@@ -339,6 +360,7 @@ instance_read_report(struct instance *inst)
 	rc = spawn_report(inst->report.fd, text);
 	if (rc == 0)
 		return;
+	inst->is_unborn = rc < 0;
 	instance_close_report(inst);
 	if (rc < 0)
 		instance_set_reason(inst, "%s", text);
@@ -448,6 +470,7 @@ instance_exited(struct instance *inst, int status)
 {
 	const struct service *svc = inst->service;
 	char what[SPAWN_REPORT_MAX + 1];
+	bool is_counted;
 
 	/* Alive, it has a reason only when that is the cause of its end. */
 	instance_read_report(inst);
@@ -460,8 +483,12 @@ instance_exited(struct instance *inst, int status)
 	inst->has_exited = true;
 	rundir_drop_instance(&svc->sup->rundir, svc->name, inst->index,
 	    (unsigned long long)inst->generation);
+	is_counted = !(inst->is_unborn && WIFEXITED(status) &&
+		       WEXITSTATUS(status) == LAUNCH_EXIT_RESOURCE);
 	instance_ended(inst, what,
-	    exit_is_success(status, svc->conf->success_codes), true);
+	    !inst->is_unborn &&
+		exit_is_success(status, svc->conf->success_codes),
+	    is_counted);
 }
 
 void

@@ -29,7 +29,8 @@ struct instance {
 	unsigned state;              /* INSTANCE_WAITING or STATE_ */
 	enum instance_goal goal;
 	pid_t pid;                    /* 0: no process */
-	uint64_t generation;          /* counts its starts */
+	uint64_t generation;          /* one more with each start */
+	uint64_t first_generation;    /* the one before its first start */
 	int64_t since;                /* of this state, Unix seconds */
 	int64_t started_us, ready_us; /* of this generation; ready 0: not */
 	int64_t retry_us;             /* in backoff: when it ends */
@@ -43,6 +44,7 @@ struct instance {
 	bool has_exited;
 	bool is_success; /* was the last end one */
 	bool is_overdue; /* missed ready_timeout just now */
+	bool is_unborn;  /* this generation never became its program */
 };
 
 struct instance *instance_new(struct service *service, unsigned index);

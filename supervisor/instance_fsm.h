@@ -35,10 +35,11 @@ enum instance_event {
 enum instance_action {
 	INSTANCE_DO_NOTHING, /* the event has no meaning in this state */
 	INSTANCE_DO_SPAWN,
-	INSTANCE_DO_TELL, /* only the state changes */
-	INSTANCE_DO_TERM, /* send stop_signal, arm stop_timeout */
-	INSTANCE_DO_KILL, /* SIGKILL to the process group */
-	INSTANCE_DO_WAIT, /* arm the backoff timer */
+	INSTANCE_DO_TELL,   /* only the state changes */
+	INSTANCE_DO_LINGER, /* it ends by itself, within stop_timeout */
+	INSTANCE_DO_TERM,   /* send stop_signal, arm stop_timeout */
+	INSTANCE_DO_KILL,   /* SIGKILL to the process group */
+	INSTANCE_DO_WAIT,   /* arm the backoff timer */
 	INSTANCE_DO_GIVE_UP,
 };
 

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "ipc/err.h"
@@ -171,4 +172,16 @@ notify_parent(const char *text)
 	(void)!sendto(sock, text, strlen(text), MSG_NOSIGNAL,
 	    (struct sockaddr *)&parent_addr, parent_len);
 	close(sock);
+}
+
+void
+notify_parent_reloading(void)
+{
+	struct timespec now;
+	char text[64];
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%lld\n",
+	    (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+	notify_parent(text);
 }

@@ -47,4 +47,7 @@ int notify_recv(int sock, pid_t *pid_r, struct notify_msg *msg_r);
 void notify_parent_init(void);
 void notify_parent(const char *text);
 
+/* That we reload, with the time, as Type=notify-reload wants it. */
+void notify_parent_reloading(void);
+
 #endif

@@ -123,6 +123,8 @@ picture_send(struct supervise *sup)
 	struct lifeline_msg msg = { .type = LIFELINE_BEGIN };
 	const struct service *svc;
 
+	/* A router that hangs gets the last picture only, not all of them. */
+	feed_forget(&sup->router.feed);
 	feed_send(&sup->router.feed, &msg, -1);
 	picture_send_settings(sup);
 	picture_send_listeners(sup);

@@ -39,13 +39,19 @@ role_set_state(struct role *role, unsigned state)
 }
 
 static void
-role_on_linked(struct supervise *sup, const struct lifeline_linked *linked)
+role_on_linked(struct supervise *sup, const struct lifeline_linked *linked,
+    bool is_linked)
 {
 	struct service *svc = services_find(&sup->services, linked->service,
 	    strlen(linked->service));
 	struct instance *inst;
 
-	inst = svc != NULL ? service_instance(svc, linked->index) : NULL;
+	if (svc != NULL && svc->conf->url != NULL) {
+		svc->is_linked = is_linked;
+		return;
+	}
+	inst = is_linked && svc != NULL ? service_instance(svc, linked->index)
+					: NULL;
 	/* News of a generation that has died meanwhile mean nothing. */
 	if (inst != NULL && inst->generation == linked->generation)
 		instance_linked(inst);
@@ -62,8 +68,10 @@ role_on_message(void *arg, const struct lifeline_msg *msg)
 			role_set_state(role, STATE_READY);
 		break;
 	case LIFELINE_LINKED:
+	case LIFELINE_UNLINKED:
 		if (role->kind == ROLE_ROUTER)
-			role_on_linked(role->sup, &msg->u.linked);
+			role_on_linked(role->sup, &msg->u.linked,
+			    msg->type == LIFELINE_LINKED);
 		break;
 	case LIFELINE_DRAINED:
 		if (role->kind == ROLE_LOGGER)
@@ -135,7 +143,12 @@ role_fork(struct role *role, int lifeline_fd, int *report_r, struct err *err_r)
 static void
 role_brief(struct role *role)
 {
+	struct service *svc;
+
 	if (role->kind == ROLE_ROUTER) {
+		/* What the last one was linked to, this one is not yet. */
+		TAILQ_FOREACH (svc, &role->sup->services.all, link)
+			svc->is_linked = false;
 		picture_send(role->sup);
 		return;
 	}
@@ -202,6 +215,10 @@ role_on_timer(struct loop_timer *timer)
 	} else if (role->state == STATE_BACKOFF) {
 		role->restarts++;
 		role_start(role);
+	} else if (role->pid != 0 && !feed_is_open(&role->feed)) {
+		log_warnx("%s[%d]: hangs without its lifeline, killing it",
+		    role->name, (int)role->pid);
+		role_kill(role);
 	}
 }
 

@@ -71,6 +71,8 @@ static void
 service_drop_last(struct service *svc)
 {
 	svc->count--;
+	if (svc->last_generation < svc->instances[svc->count]->generation)
+		svc->last_generation = svc->instances[svc->count]->generation;
 	instance_free(&svc->instances[svc->count]);
 }
 
@@ -84,6 +86,9 @@ service_free(struct service **svcp)
 	*svcp = NULL;
 	while (svc->count > 0)
 		service_drop_last(svc);
+	if (svc->sup != NULL)
+		generations_keep(&svc->sup->services.gone, svc->name,
+		    svc->last_generation);
 	spawn_user_fini(&svc->user);
 	free(svc->instances);
 	free(svc->name);
@@ -115,6 +120,8 @@ service_resize(struct service *svc, struct err *err_r)
 		*instances = instance_new(svc, svc->count + 1);
 		if (*instances == NULL)
 			goto fail;
+		(*instances)->generation = svc->last_generation;
+		(*instances)->first_generation = svc->last_generation;
 		svc->count++;
 		if (!svc->conf->is_enabled)
 			(*instances)->state = STATE_DISABLED;
@@ -135,15 +142,19 @@ static void
 service_enqueue(struct service *svc)
 {
 	unsigned count = service_wanted_count(svc->conf);
+	struct instance *inst;
 
 	svc->is_wanted = true;
 	if (!svc->is_new)
 		svc->sup->services.new_count++;
 	svc->is_new = true;
 	for (unsigned i = 0; i < svc->count && i < count; i++) {
-		if (svc->instances[i]->state == STATE_STOPPED ||
-		    svc->instances[i]->state == STATE_DISABLED)
-			instance_wait(svc->instances[i]);
+		inst = svc->instances[i];
+		/* One that still stops comes again when it is down. */
+		if (inst->state == STATE_STOPPED ||
+		    inst->state == STATE_DISABLED ||
+		    inst->goal == INSTANCE_GOAL_DOWN)
+			instance_wait(inst);
 	}
 	supervise_changed(svc->sup);
 }
@@ -171,9 +182,6 @@ service_set_conf(struct service *svc, const struct conf_service *conf,
 	}
 	spawn_user_fini(&svc->user);
 	svc->user = user;
-	if (conf->url == NULL && rundir_add_service(&svc->sup->rundir,
-				     svc->name, &svc->user, err_r) < 0)
-		return -1;
 	return service_resize(svc, err_r);
 }
 
@@ -191,6 +199,7 @@ services_add(struct services *services, const struct conf_service *conf,
 		return -1;
 	}
 	svc->sup = services->sup;
+	svc->last_generation = generations_take(&services->gone, svc->name);
 	if (service_set_conf(svc, conf, err_r) < 0) {
 		service_free(&svc);
 		return -1;
@@ -213,6 +222,7 @@ service_apply(struct service *svc, const struct conf_service *conf,
 	svc->is_removed = false;
 	if (service_set_conf(svc, conf, err_r) < 0)
 		return -1;
+	svc->is_linked = svc->is_linked && conf->url != NULL;
 	if (!conf->is_enabled) {
 		service_down(svc);
 		return 0;
@@ -381,4 +391,5 @@ services_fini(struct services *services)
 		LIST_REMOVE(svc, by_name);
 		service_free(&svc);
 	}
+	generations_fini(&services->gone);
 }

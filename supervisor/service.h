@@ -11,9 +11,11 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/queue.h>
 #include <sys/types.h>
 
+#include "generation.h"
 #include "ipc/loop.h"
 #include "spawn.h"
 
@@ -33,10 +35,12 @@ struct service {
 	char *name;                  /* owned */
 	struct instance **instances; /* owned, indexes 1 to count in order */
 	unsigned count;
+	uint64_t last_generation; /* of instances that it no longer has */
 	bool is_removed; /* no longer configured: forgotten once down */
 	bool is_wanted;  /* by configuration and operator */
 	bool is_needed;  /* by one that comes after it: cannot stop yet */
 	bool is_new;     /* its instances wait for others */
+	bool is_linked;  /* url services: the router reaches it */
 };
 
 enum {
@@ -49,6 +53,7 @@ struct services {
 	LIST_HEAD(instance_bucket, instance) by_pid[SERVICE_BUCKETS];
 	struct supervise *sup;
 	struct loop_timer more; /* go on starting: not all in one turn */
+	struct generations gone;
 	size_t new_count;
 	bool is_purging; /* something is to be forgotten once it is down */
 	bool is_stopping;

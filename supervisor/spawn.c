@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "ipc/err.h"
@@ -84,6 +85,10 @@ spawn_give_up(int report_fd, int code, const char *what, const char *name)
 	    name != NULL ? " " : "", name != NULL ? name : "", strerror(cause));
 	if (len >= (int)sizeof(text))
 		len = (int)sizeof(text) - 1;
+	/* What the machine cannot give just now is not the service's fault. */
+	if (cause == EAGAIN || cause == ENOMEM || cause == EMFILE ||
+	    cause == ENFILE)
+		code = LAUNCH_EXIT_RESOURCE;
 	/* A reader that is gone leaves the exit code to tell. */
 	if (write(report_fd, text, (size_t)len) < 0)
 		_exit(code);
@@ -96,8 +101,12 @@ spawn_reset_signals(void)
 	struct sigaction action = { .sa_handler = SIG_DFL };
 	sigset_t none;
 
+	/* glibc refuses to touch the signals of its own, which its
+	 * posix_spawn() may have left ignored; the kernel does not. */
 	for (int signum = 1; signum < NSIG; signum++)
-		(void)sigaction(signum, &action, NULL);
+		if (sigaction(signum, &action, NULL) == -1)
+			(void)syscall(SYS_rt_sigaction, signum,
+			    (const unsigned long[8]){ 0 }, NULL, NSIG / 8);
 	sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }

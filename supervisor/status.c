@@ -111,7 +111,7 @@ status_put_reason(struct buf *buf, const struct instance *inst)
 static void
 status_put_instance(struct buf *buf, const struct instance *inst)
 {
-	uint64_t starts = inst->generation;
+	uint64_t starts = inst->generation - inst->first_generation;
 	char text[EXIT_TEXT_MAX];
 
 	if (inst->has_exited)
@@ -120,11 +120,22 @@ status_put_instance(struct buf *buf, const struct instance *inst)
 	status_put_uint(buf, "index", inst->index);
 	status_put_str(buf, "state", lifeline_state_name(instance_state(inst)));
 	status_put_pid(buf, inst->pid);
-	status_put_uint(buf, "generation", starts);
+	status_put_uint(buf, "generation", inst->generation);
 	status_put_uint(buf, "restarts", starts > 0 ? starts - 1 : 0);
 	status_put_int(buf, "since", inst->since);
 	status_put_str(buf, "last_exit", inst->has_exited ? text : NULL);
 	status_put_reason(buf, inst);
+}
+
+/* Of a service on another machine only the router's link tells anything. */
+static unsigned
+status_service_state(const struct service *svc)
+{
+	unsigned state = service_state(svc);
+
+	if (svc->conf->url != NULL && state == STATE_READY && !svc->is_linked)
+		return STATE_STARTING;
+	return state;
 }
 
 static void
@@ -132,7 +143,8 @@ status_put_service(struct buf *buf, const struct service *svc)
 {
 	mp_put_map(buf, 3);
 	status_put_str(buf, "name", svc->name);
-	status_put_str(buf, "state", lifeline_state_name(service_state(svc)));
+	status_put_str(buf, "state",
+	    lifeline_state_name(status_service_state(svc)));
 	mp_put_cstr(buf, "instances");
 	mp_put_array(buf, svc->count);
 	for (unsigned i = 0; i < svc->count; i++)

@@ -55,7 +55,7 @@ supervise_stop(struct supervise *sup, const char *why)
 		return;
 	}
 	log_info("supervisor: %s, stopping", why);
-	notify_parent("STOPPING=1\n");
+	notify_parent("STOPPING=1\nSTATUS=stopping\n");
 	sup->phase = SUPERVISE_STOP_ROUTER;
 	role_stop(&sup->router,
 	    sup->conf->router.drain_timeout_ms + SUPERVISE_ROUTER_GRACE_MS);
@@ -169,7 +169,9 @@ supervise_reload(struct supervise *sup, struct reload_counts *counts_r,
 		buf_printf(text, "the supervisor is stopping\n");
 		return -1;
 	}
-	notify_parent("RELOADING=1\n");
+	/* READY=1 behind it would be a lie while the first start goes on. */
+	if (sup->phase == SUPERVISE_RUNNING)
+		notify_parent_reloading();
 	rc = reload(sup, counts_r, text);
 	if (rc == 0)
 		log_info("supervisor: reloaded: %u added, %u removed, "
@@ -181,7 +183,10 @@ supervise_reload(struct supervise *sup, struct reload_counts *counts_r,
 		log_errorx("supervisor: reload refused, the present "
 			   "configuration stays");
 	}
-	notify_parent("READY=1\n");
+	if (sup->phase == SUPERVISE_RUNNING)
+		notify_parent(rc == 0 ? "READY=1\nSTATUS=reloaded\n"
+				      : "READY=1\nSTATUS=reload refused, the "
+					"present configuration stays\n");
 	return rc;
 }
 

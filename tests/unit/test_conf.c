@@ -661,6 +661,41 @@ included_files_are_read_once_and_in_order(void **state)
 }
 
 static void
+directories_are_found_among_mistakes(void **state)
+{
+	char dir[] = "/tmp/test_conf.XXXXXX", path[64], own[64];
+	const struct {
+		const char *text, *run_dir, *log_dir;
+	} cases[] = {
+		{ "[serv\n[service a]\ncomand = x\n" HEAD, "/run/x", "/log" },
+		{ HEAD "rnu_dir = /y\nlog_keep = many\n", "/run/x", "/log" },
+		{ "[msvc]\nrun_dir = r\nlog_dir = l\nx\n", NULL, NULL },
+	};
+	char *run_dir, *log_dir;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/m.ini", dir);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		file_write(dir, "m.ini", cases[i].text);
+		assert_int_equal(conf_load_dirs(path, &run_dir, &log_dir), 0);
+		snprintf(own, sizeof(own), "%s/r", dir);
+		assert_string_equal(run_dir,
+		    cases[i].run_dir != NULL ? cases[i].run_dir : own);
+		snprintf(own, sizeof(own), "%s/l", dir);
+		assert_string_equal(log_dir,
+		    cases[i].log_dir != NULL ? cases[i].log_dir : own);
+		free(run_dir);
+		free(log_dir);
+	}
+	file_drop(dir, "m.ini");
+	assert_int_equal(conf_load_dirs(path, &run_dir, &log_dir), -1);
+	assert_null(run_dir);
+	assert_null(log_dir);
+	rmdir(dir);
+}
+
+static void
 a_file_that_cannot_be_read_is_named(void **state)
 {
 	struct conf_report report = { 0 };
@@ -697,6 +732,7 @@ main(void)
 		cmocka_unit_test(patterns_that_one_rule_orders_are_fine),
 		cmocka_unit_test(ten_thousand_services_and_routes_load),
 		cmocka_unit_test(included_files_are_read_once_and_in_order),
+		cmocka_unit_test(directories_are_found_among_mistakes),
 		cmocka_unit_test(a_file_that_cannot_be_read_is_named),
 	};
 
