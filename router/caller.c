@@ -136,7 +136,12 @@ on_down(void *arg, const struct err *why)
 {
 	struct caller *caller = arg;
 
-	log_debug("%s: SP caller left: %s", caller->client, why->text);
+	if (link_is_cut(caller->link)) {
+		worker_count(&caller->worker->counters.links_cut);
+		log_warnx("%s: SP caller %s", caller->client, why->text);
+	} else {
+		log_debug("%s: SP caller left: %s", caller->client, why->text);
+	}
 	caller_free(caller);
 }
 

@@ -36,6 +36,12 @@ set_timer(struct conn *conn, uint64_t delay_ms)
 	    loop_now_us(loop) + (int64_t)delay_ms * 1000);
 }
 
+static uint64_t
+idle_ms(const struct conn *conn)
+{
+	return settings(conn)->idle_timeout;
+}
+
 /* A request in flight has its own deadline, and a refusal its own bound. */
 static void
 arm(struct conn *conn)
@@ -50,7 +56,18 @@ arm(struct conn *conn)
 		set_timer(conn, settings(conn)->header_timeout);
 		break;
 	case CONN_IDLE:
-		set_timer(conn, settings(conn)->idle_timeout);
+		conn->is_trimmed = false;
+		set_timer(conn, idle_ms(conn) < CONN_TRIM_MS ? idle_ms(conn)
+							     : CONN_TRIM_MS);
+		break;
+	case CONN_BUSY:
+		if (conn->has_ended)
+			set_timer(conn, CONN_PROBE_MS);
+		break;
+	case CONN_STREAM:
+		/* Writing tells whether the client is there; silence cannot. */
+		if (conn->has_ended)
+			set_timer(conn, idle_ms(conn));
 		break;
 	case CONN_BODY:
 		set_timer(conn, settings(conn)->body_timeout);
@@ -70,13 +87,17 @@ conn_set_phase(struct conn *conn, enum conn_phase phase)
 	arm(conn);
 }
 
-/* Tell epoll what we can use now; a system call only when that changes. */
+/*
+ * Tell epoll what we can use now; a system call only when that changes. That
+ * the client ended its half is read in its place, behind what it sent; a reset
+ * is told unasked.
+ */
 static void
 watch(struct conn *conn)
 {
-	uint32_t events = EPOLLRDHUP;
+	uint32_t events = 0;
 
-	if (buf_count(&conn->in) <= CONN_IN_MAX)
+	if (!conn->has_ended && buf_count(&conn->in) <= CONN_IN_MAX)
 		events |= EPOLLIN;
 	if (conn->is_blocked)
 		events |= EPOLLOUT;
@@ -93,7 +114,7 @@ conn_open(struct worker *worker, int fd, const struct listener *listener,
 
 	if (conn == NULL ||
 	    (conn->io.fn = on_io, loop_io_add(worker->loop, &conn->io, fd,
-				      EPOLLIN | EPOLLRDHUP, &err) == -1)) {
+				      EPOLLIN, &err) == -1)) {
 		log_warnx("connection from %s: %s", client, err.text);
 		free(conn);
 		close(fd);
@@ -311,19 +332,41 @@ on_bytes(struct conn *conn, const uint8_t *bytes, size_t len)
 		watch(conn);
 }
 
-/* The client is gone, or will send nothing more; both end its requests. */
+/*
+ * Behind the client's last byte: what is not a whole request never will be.
+ * Answers are still written.
+ */
+static void
+end_if_over(struct conn *conn)
+{
+	switch (conn->phase) {
+	case CONN_IDLE:
+	case CONN_HEAD:
+	case CONN_BODY:
+		if (buf_count(&conn->in) != 0)
+			return; /* complete requests, once there is room */
+		break;
+	case CONN_SNIFF:
+	case CONN_LINGER:
+		break;
+	default:
+		return;
+	}
+	if (buf_count(&conn->out) == 0)
+		conn_close(conn);
+	else
+		conn->phase = CONN_FLUSH;
+}
+
 static void
 on_end(struct conn *conn)
 {
-	if (buf_count(&conn->out) != 0 &&
-	    (conn->phase == CONN_IDLE || conn->phase == CONN_FLUSH) &&
-	    (conn->io.events & EPOLLIN) != 0) {
-		/* Answers are still being written. */
-		conn->phase = CONN_FLUSH;
-		loop_io_set(conn->worker->loop, &conn->io, EPOLLOUT);
+	conn->has_ended = true;
+	end_if_over(conn);
+	if (conn->phase == CONN_CLOSED)
 		return;
-	}
-	conn_close(conn);
+	watch(conn);
+	arm(conn);
 }
 
 static void
@@ -336,9 +379,10 @@ read_some(struct conn *conn)
 		on_bytes(conn, worker->scratch, (size_t)n);
 		return;
 	}
-	if (n == -1 && (errno == EAGAIN || errno == EINTR))
-		return;
-	on_end(conn);
+	if (n == 0)
+		on_end(conn);
+	else if (errno != EAGAIN && errno != EINTR)
+		conn_close(conn);
 }
 
 /* All is written: what now? */
@@ -352,14 +396,18 @@ on_written(struct conn *conn)
 		conn->is_blocked = false;
 		watch(conn);
 		arm(conn);
+	} else if (conn->phase == CONN_STREAM) {
+		arm(conn);
 	}
 	if (credit >= CONN_IN_MAX) {
 		conn->uncredited = 0;
 		exchange_credit(&conn->ex, credit);
 	}
+	if (buf_count(&conn->in) != 0)
+		conn_touch(conn); /* it waited for room, perhaps */
 	if (conn->phase != CONN_FLUSH)
 		return;
-	if (!conn->must_linger) {
+	if (!conn->must_linger || conn->has_ended) {
 		conn_close(conn);
 		return;
 	}
@@ -427,6 +475,8 @@ on_task(struct loop_task *task)
 	struct conn *conn = loop_owner(task, struct conn, task);
 
 	go_on(conn);
+	if (conn->has_ended)
+		end_if_over(conn);
 	if (conn->phase != CONN_CLOSED && !conn->is_blocked)
 		write_some(conn);
 }
@@ -444,8 +494,42 @@ on_io(struct loop_io *io, uint32_t events)
 	}
 	if ((events & EPOLLIN) != 0)
 		read_some(conn);
-	else if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
-		on_end(conn);
+	else if ((events & (EPOLLHUP | EPOLLERR)) != 0)
+		conn_close(conn);
+}
+
+/* A client that takes nothing must not keep what the kernel holds for it. */
+static void
+cut_off(struct conn *conn)
+{
+	struct linger linger = { .l_onoff = 1, .l_linger = 0 };
+
+	setsockopt(conn->io.fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+	conn_close(conn);
+}
+
+/* Idle for a while: first its memory goes, then the connection. */
+static void
+on_idle(struct conn *conn)
+{
+	if (conn->is_trimmed || idle_ms(conn) <= CONN_TRIM_MS) {
+		conn_close(conn);
+		return;
+	}
+	http_parser_trim(conn->parser);
+	conn->is_trimmed = true;
+	set_timer(conn, idle_ms(conn) - CONN_TRIM_MS);
+}
+
+/* See conn.h; an HTTP/1.0 client knows no interim answers. */
+static void
+probe(struct conn *conn)
+{
+	if (http_parser_request(conn->parser)->minor == 0)
+		return;
+	worker_lend(conn->worker, &conn->out);
+	buf_append_str(&conn->out, HTTP_CONTINUE);
+	conn_touch(conn);
 }
 
 static void
@@ -454,7 +538,7 @@ on_timer(struct loop_timer *timer)
 	struct conn *conn = loop_owner(timer, struct conn, timer);
 
 	if (conn->is_blocked) {
-		conn_close(conn);
+		cut_off(conn);
 		return;
 	}
 	switch (conn->phase) {
@@ -466,8 +550,18 @@ on_timer(struct loop_timer *timer)
 		conn_refuse(conn, 408, "timeout",
 		    "the request's body did not arrive in time");
 		break;
-	case CONN_SNIFF:
 	case CONN_IDLE:
+		on_idle(conn);
+		break;
+	case CONN_BUSY:
+		if (conn->has_ended)
+			probe(conn);
+		break;
+	case CONN_STREAM:
+		if (conn->has_ended)
+			conn_close(conn);
+		break;
+	case CONN_SNIFF:
 	case CONN_LINGER:
 		conn_close(conn);
 		break;

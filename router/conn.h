@@ -5,7 +5,13 @@
  * connection is handed to caller.c or the bus; anything else is HTTP. Requests
  * of one connection are handled one at a time, so that pipelined ones are
  * answered in order; what follows waits in the in buffer, and beyond a bound
- * in the kernel. An idle connection holds no buffer.
+ * in the kernel. An idle connection soon holds no buffer.
+ *
+ * A client may end its sending half behind a request and still read the
+ * answer (RFC 9112 section 9.6). One that has gone looks the same to TCP until
+ * it is sent something, so a request that is in flight for longer gets an
+ * interim "100 Continue", which every HTTP/1.1 client ignores: to a closed
+ * socket it brings a reset back, and that cancels the request.
  *
  * conn.c owns life, bytes and timeouts; conn_request.c turns a request into
  * an exchange; conn_answer.c turns its outcome into a response.
@@ -36,6 +42,8 @@ enum {
 	CONN_IN_MAX = 64 * 1024,      /* bytes held behind a request */
 	CONN_OUT_MAX = 256 * 1024,    /* unsent: no next request */
 	CONN_LINGER_US = 2000 * 1000, /* for a client to read the refusal */
+	CONN_PROBE_MS = 500,          /* in flight behind a half-close */
+	CONN_TRIM_MS = 1000,          /* idle, before buffers are given back */
 	CONN_LINGER_MAX = 16 * 1024 * 1024,
 	CONN_REFUSED_BODY_MAX = 64 * 1024, /* read before a 404 goes out */
 	CONN_STATUS_LEFT = 499             /* access log: the client left */
@@ -77,6 +85,8 @@ struct conn {
 	bool is_routed;   /* this request's head was looked at */
 	bool must_linger; /* unread bytes of the request may be on the way */
 	bool keep_alive;  /* of the response under way */
+	bool has_ended;   /* the client will send nothing more */
+	bool is_trimmed;  /* idle, and the parser holds no buffer */
 	char made_id[TRACE_ID_LEN];
 	char client[CONN_CLIENT_MAX];
 };

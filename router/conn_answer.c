@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ipc/err.h"
 #include "ipc/frame.h"
 
 #include "access.h"
@@ -20,8 +21,6 @@ conn_log(struct conn *conn, unsigned status)
 	struct worker *worker = conn->worker;
 	const struct http_request *req = http_parser_request(conn->parser);
 	const struct exchange *ex = &conn->ex;
-	bool is_known = conn->phase == CONN_BUSY ||
-			conn->phase == CONN_STREAM || conn->phase == CONN_BODY;
 	struct access_line line = { .client = conn->client,
 		.status = status,
 		.bytes = conn->body_bytes,
@@ -31,7 +30,8 @@ conn_log(struct conn *conn, unsigned status)
 		.request_id_len = conn->request_id_len };
 
 	worker_count(&worker->counters.requests);
-	if (is_known) {
+	/* Of a refused head perhaps its first line. */
+	if (req->path_len != 0) {
 		line.method = req->method;
 		line.method_len = req->method_len;
 		line.path = req->path;
@@ -74,8 +74,9 @@ begin(struct conn *conn, const struct http_request *req, bool is_open_ended)
 {
 	struct worker *worker = conn->worker;
 
-	conn->keep_alive =
-	    req->keep_alive && !worker->is_stopping && !is_open_ended;
+	conn->keep_alive = req->keep_alive && !worker->is_stopping &&
+			   !is_open_ended &&
+			   (!conn->has_ended || buf_count(&conn->in) != 0);
 	worker_lend(worker, &conn->out);
 	return (struct respond){ .out = &conn->out,
 		.minor = req->minor,
@@ -145,24 +146,42 @@ wants_msgpack(const struct http_request *req)
 	return false;
 }
 
-static int
+/*
+ * What this answer holds cannot be given to a client. Its frame is sound, so
+ * the other requests on the service's link go on.
+ */
+static void
+answer_nonsense(struct conn *conn, const char *why)
+{
+	struct problem problem;
+
+	problem_set(&problem, 502, "bad-response",
+	    "the service's answer makes no sense: %s", why);
+	problem.service = conn->route->service->name;
+	problem.instance = conn->ex.instance;
+	conn_answer_problem(conn, &problem);
+}
+
+static void
 start_stream(struct conn *conn, const struct http_request *req,
     const struct frame *frame)
 {
 	struct respond respond;
 
-	if (frame->status < 200 || frame->status > 599)
-		return -1;
+	if (frame->status < 200 || frame->status > 599) {
+		exchange_cancel(&conn->ex);
+		answer_nonsense(conn, "its status is not a final one");
+		return;
+	}
 	respond = begin(conn, req, req->minor == 0);
 	conn->status = frame->status;
 	respond_stream(&respond, frame);
-	conn->phase = CONN_STREAM;
+	conn_set_phase(conn, CONN_STREAM);
 	conn_touch(conn);
 	if (respond.is_head || !respond_has_body(frame->status)) {
 		exchange_cancel(&conn->ex);
 		finish(conn);
 	}
-	return 0;
 }
 
 int
@@ -172,12 +191,17 @@ conn_on_response(struct exchange *ex, const struct frame *frame, bool is_stream)
 	const struct http_request *req = http_parser_request(conn->parser);
 	struct respond_body body;
 	struct respond respond;
+	struct err err = { "" };
 
-	if (is_stream)
-		return start_stream(conn, req, frame);
+	if (is_stream) {
+		start_stream(conn, req, frame);
+		return 0;
+	}
 	if (respond_decode(frame, wants_msgpack(req), &conn->worker->text,
-		&body) == -1)
-		return -1;
+		&body, &err) == -1) {
+		answer_nonsense(conn, err.text);
+		return 0;
+	}
 	respond = begin(conn, req, false);
 	conn->status = frame->status;
 	conn->body_bytes = respond_frame(&respond, frame, &body);

@@ -95,7 +95,7 @@ conn_on_head(struct conn *conn)
 	}
 	if (req->expects_continue && req->minor != 0) {
 		worker_lend(conn->worker, &conn->out);
-		buf_append_str(&conn->out, "HTTP/1.1 100 Continue\r\n\r\n");
+		buf_append_str(&conn->out, HTTP_CONTINUE);
 		conn_touch(conn);
 	}
 }

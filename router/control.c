@@ -104,7 +104,8 @@ static void
 on_linked(void *arg, const struct report_link *link)
 {
 	struct control *control = arg;
-	struct lifeline_msg msg = { .type = LIFELINE_LINKED,
+	struct lifeline_msg msg = { .type = link->is_up ? LIFELINE_LINKED
+							: LIFELINE_UNLINKED,
 		.u.linked = { link->service, link->index, link->generation } };
 
 	if (roster_linked(control->roster, link->service, link->index,

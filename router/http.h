@@ -20,6 +20,8 @@
 
 struct http_parser;
 
+#define HTTP_CONTINUE "HTTP/1.1 100 Continue\r\n\r\n"
+
 struct http_limits {
 	size_t max_head; /* request line and fields, bytes; over: 431 or 414 */
 	size_t max_headers; /* field lines; over: 431 */

@@ -6,6 +6,7 @@
 #include "ipc/buf.h"
 #include "ipc/mp.h"
 #include "ipc/pattern.h"
+#include "ipc/utf8.h"
 
 #include "http.h"
 #include "routing.h"
@@ -63,6 +64,30 @@ is_repeat(const struct http_request *req, size_t i)
 	return false;
 }
 
+/*
+ * A MessagePack str is UTF-8, and strict peers choke on one that is not; a
+ * field value need not be. Bytes over 0x7f that are no UTF-8 are read as the
+ * ISO-8859-1 that they were in HTTP before (RFC 9110 section 5.5).
+ */
+static void
+put_text(struct buf *buf, const char *text, size_t len)
+{
+	struct buf utf8 = { 0 };
+	uint8_t *to;
+
+	if (utf8_is_valid(text, len)) {
+		mp_put_str(buf, text, len);
+		return;
+	}
+	to = buf_reserve(&utf8, 2 * len);
+	for (size_t i = 0; to != NULL && i < len; i++)
+		utf8.len += utf8_put(to + utf8.len, (uint8_t)text[i]);
+	if (to == NULL)
+		buf->is_failed = true;
+	mp_put_str(buf, (const char *)buf_front(&utf8), buf_count(&utf8));
+	buf_fini(&utf8);
+}
+
 static bool
 is_passed(const struct http_request *req, size_t i)
 {
@@ -93,9 +118,9 @@ put_value(struct buf *buf, const struct http_request *req, size_t first,
 		    req->fields[i].value_len);
 	}
 	if (is_joined)
-		mp_put_str(buf, (const char *)buf_front(text), buf_count(text));
+		put_text(buf, (const char *)buf_front(text), buf_count(text));
 	else
-		mp_put_str(buf, req->head + field->value, field->value_len);
+		put_text(buf, req->head + field->value, field->value_len);
 }
 
 static void
@@ -111,7 +136,12 @@ put_param(struct buf *buf, const struct pattern_param *param, struct buf *text)
 	}
 	buf_clear(text);
 	routing_percent_decode(text, param->value, param->value_len);
-	mp_put_str(buf, (const char *)buf_front(text), buf_count(text));
+	/* Decoded bytes that are no text have no str: then as they were sent.
+	 */
+	if (utf8_is_valid(buf_front(text), buf_count(text)))
+		mp_put_str(buf, (const char *)buf_front(text), buf_count(text));
+	else
+		mp_put_str(buf, param->value, param->value_len);
 }
 
 static uint32_t
@@ -216,7 +246,7 @@ meta_put_sp(struct buf *buf, const struct meta *meta, const uint8_t *given,
 				continue;
 			}
 			mp_put_str(buf, name, name_len);
-			mp_put_str(buf, value, value_len);
+			put_text(buf, value, value_len);
 		}
 	}
 	put_ours(buf, meta, text);

@@ -24,7 +24,8 @@ struct meta {
 
 /*
  * Append the map for an HTTP request. Repeated fields are joined with ", ",
- * cookies with "; " (RFC 9110 section 5.3, RFC 6265). text is scratch.
+ * cookies with "; " (RFC 9110 section 5.3, RFC 6265). Values that are no
+ * UTF-8 become it, from ISO-8859-1. text is scratch.
  */
 void meta_put_http(struct buf *buf, const struct meta *meta,
     const struct http_request *req, struct buf *text);

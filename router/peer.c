@@ -18,33 +18,16 @@
 #include "exchange.h"
 #include "instance.h"
 #include "problem.h"
+#include "slots.h"
 #include "upstream.h"
 #include "worker.h"
-
-/*
- * The id of a request is its slot in the low 16 bits and the slot's use count
- * above, so that a late answer to a cancelled request never meets the next
- * one. The count starts at 1: id 0 is HELLO's.
- */
-struct slot {
-	struct exchange *ex; /* NULL: free */
-	uint32_t id;
-	uint32_t next_free; /* slot + 1; 0: none */
-	uint64_t budget;    /* stream bytes the service may still send */
-};
-
-enum {
-	USE_MAX = FRAME_ID_MAX >> 16
-};
 
 struct peer {
 	struct worker *worker;
 	struct upstream *upstream;
 	struct instance *instance; /* NULL once retired */
 	struct link *link;
-	struct slot *slots;
-	uint32_t slot_count, first_free; /* first_free: slot + 1 */
-	size_t outstanding;
+	struct slots slots;
 	unsigned index;
 	bool is_closing;       /* the burial task is queued */
 	bool is_malformed;     /* it sent what makes no sense */
@@ -53,58 +36,10 @@ struct peer {
 	TAILQ_ENTRY(peer) link_all;
 };
 
-static struct slot *
-slot_find(struct peer *peer, uint32_t id)
-{
-	uint32_t at = id & 0xffff;
-
-	if (at >= peer->slot_count || peer->slots[at].ex == NULL ||
-	    peer->slots[at].id != id)
-		return NULL;
-	return &peer->slots[at];
-}
-
-/* Twice the slots, all new ones free. Returns -1 when out of memory. */
-static int
-slots_grow(struct peer *peer)
-{
-	uint32_t count = peer->slot_count == 0 ? 64 : peer->slot_count * 2;
-	struct slot *slots = realloc(peer->slots, count * sizeof(*slots));
-
-	if (slots == NULL)
-		return -1;
-	for (uint32_t i = count; i-- > peer->slot_count;) {
-		slots[i] =
-		    (struct slot){ .id = i, .next_free = peer->first_free };
-		peer->first_free = i + 1;
-	}
-	peer->slots = slots;
-	peer->slot_count = count;
-	return 0;
-}
-
-static struct slot *
-slot_take(struct peer *peer, struct exchange *ex)
-{
-	struct slot *slot;
-	uint32_t use;
-
-	if (peer->first_free == 0 && slots_grow(peer) == -1)
-		return NULL;
-	slot = &peer->slots[peer->first_free - 1];
-	use = slot->id >> 16;
-	slot->id = (slot->id & 0xffff) | (use == USE_MAX ? 1 : use + 1) << 16;
-	slot->ex = ex;
-	slot->budget = 0;
-	peer->first_free = slot->next_free;
-	peer->outstanding++;
-	return slot;
-}
-
 static void
 close_when_empty(struct peer *peer)
 {
-	if (peer->instance == NULL && peer->outstanding == 0 &&
+	if (peer->instance == NULL && peer->slots.taken == 0 &&
 	    !peer->is_closing) {
 		peer->is_closing = true;
 		loop_task_add(peer->worker->loop, &peer->task);
@@ -119,10 +54,7 @@ slot_drop(struct peer *peer, struct slot *slot)
 
 	ex->state = EXCHANGE_IDLE;
 	ex->peer = NULL;
-	slot->ex = NULL;
-	slot->next_free = peer->first_free;
-	peer->first_free = (uint32_t)(slot - peer->slots) + 1;
-	peer->outstanding--;
+	slots_drop(&peer->slots, slot);
 	close_when_empty(peer);
 }
 
@@ -174,7 +106,7 @@ is_stream(const struct frame *frame)
 static void
 on_response(struct peer *peer, const struct frame *frame)
 {
-	struct slot *slot = slot_find(peer, frame->id);
+	struct slot *slot = slots_find(&peer->slots, frame->id);
 	struct exchange *ex = slot == NULL ? NULL : slot->ex;
 
 	/* Cancelled meanwhile: its answer is nobody's. */
@@ -185,12 +117,18 @@ on_response(struct peer *peer, const struct frame *frame)
 		return;
 	}
 	ex->service_us = loop_now_us(peer->worker->loop) - ex->sent_us;
+	if (is_stream(frame) && !link_has_hello(peer->link)) {
+		doom(peer, "a streamed answer without HELLO");
+		slot_drop(peer, slot);
+		answer_bad(peer, ex, "a streamed answer without HELLO");
+		return;
+	}
 	if (is_stream(frame)) {
 		ex->state = EXCHANGE_STREAM;
 		slot->budget = LINK_WINDOW;
 		if (ex->source->response(ex, frame, true) == 0)
 			return;
-		slot = slot_find(peer, frame->id);
+		slot = slots_find(&peer->slots, frame->id);
 		if (slot != NULL)
 			slot_drop(peer, slot);
 	} else {
@@ -205,7 +143,7 @@ on_response(struct peer *peer, const struct frame *frame)
 static void
 on_chunk(struct peer *peer, const struct frame *frame)
 {
-	struct slot *slot = slot_find(peer, frame->id);
+	struct slot *slot = slots_find(&peer->slots, frame->id);
 	struct exchange *ex = slot == NULL ? NULL : slot->ex;
 
 	if (ex == NULL)
@@ -228,14 +166,18 @@ static void
 on_frame(void *arg, const struct frame *frame, const struct sp_header *header)
 {
 	struct peer *peer = arg;
+	bool was_full;
 
 	(void)header;
 	if (peer->is_closing)
 		return;
+	was_full = peer->slots.taken == SLOTS_MAX;
 	if (frame->kind == FRAME_RESPONSE)
 		on_response(peer, frame);
 	else if (frame->kind == FRAME_CHUNK)
 		on_chunk(peer, frame);
+	if (was_full && peer->slots.taken < SLOTS_MAX)
+		upstream_wake(peer->upstream);
 }
 
 static void
@@ -260,9 +202,13 @@ on_down(void *arg, const struct err *why)
 {
 	struct peer *peer = arg;
 
-	/* The link begins its reason so when the bytes are at fault. */
-	if (strncmp(why->text, "malformed", 9) == 0 && !peer->is_malformed)
+	if (link_is_malformed(peer->link) && !peer->is_malformed)
 		tell_malformed(peer, why->text);
+	if (link_is_cut(peer->link)) {
+		worker_count(&peer->worker->counters.links_cut);
+		log_warnx("%s/%u: link %s", peer->upstream->name, peer->index,
+		    why->text);
+	}
 	peer_close(peer, why->text);
 }
 
@@ -374,18 +320,19 @@ peer_close(struct peer *peer, const char *why)
 	TAILQ_REMOVE(&peer->worker->peers, peer, link_all);
 	if (instance != NULL)
 		instance_down(instance, why);
-	for (uint32_t i = 0; i < peer->slot_count; i++) {
-		struct exchange *ex = peer->slots[i].ex;
+	for (uint32_t i = 0; i < peer->slots.count; i++) {
+		struct slot *slot = &peer->slots.slots[i];
+		struct exchange *ex = slot->ex;
 		bool was_stream;
 
 		if (ex == NULL)
 			continue;
 		was_stream = ex->state == EXCHANGE_STREAM;
-		slot_drop(peer, &peer->slots[i]);
+		slot_drop(peer, slot);
 		lose(peer, ex, was_stream, written, why);
 	}
 	link_free(&peer->link);
-	free(peer->slots);
+	slots_fini(&peer->slots);
 	free(peer);
 }
 
@@ -405,20 +352,20 @@ peer_is_up(const struct peer *peer)
 bool
 peer_is_usable(const struct peer *peer)
 {
-	return peer_is_up(peer) && peer->outstanding < PEER_FLIGHT_MAX &&
+	return peer_is_up(peer) && peer->slots.taken < SLOTS_MAX &&
 	       link_queued(peer->link) <= PEER_QUEUE_SOFT;
 }
 
 size_t
 peer_outstanding(const struct peer *peer)
 {
-	return peer->outstanding;
+	return peer->slots.taken;
 }
 
 void
 peer_send(struct peer *peer, struct exchange *ex)
 {
-	struct slot *slot = slot_take(peer, ex);
+	struct slot *slot = slots_take(&peer->slots, ex);
 	struct problem problem;
 
 	if (slot == NULL) {
@@ -441,7 +388,7 @@ peer_send(struct peer *peer, struct exchange *ex)
 void
 peer_cancel(struct peer *peer, struct exchange *ex)
 {
-	struct slot *slot = slot_find(peer, ex->id);
+	struct slot *slot = slots_find(&peer->slots, ex->id);
 
 	if (slot == NULL || slot->ex != ex)
 		bug("exchange %u is not on its link", (unsigned)ex->id);
@@ -456,11 +403,13 @@ peer_cancel(struct peer *peer, struct exchange *ex)
 void
 peer_credit(struct peer *peer, struct exchange *ex, uint64_t bytes)
 {
-	struct slot *slot = slot_find(peer, ex->id);
+	struct slot *slot = slots_find(&peer->slots, ex->id);
 
 	if (slot == NULL || slot->ex != ex)
 		return;
-	slot->budget += bytes;
+	bytes = slot_credit(slot, bytes);
+	if (bytes == 0)
+		return;
 	frame_put_credit(link_begin(peer->link, ex->id, NULL), ex->id, bytes);
 	link_end(peer->link);
 }

@@ -20,8 +20,7 @@ enum {
 	/* A response may be this big; a service that sends more is cut off. */
 	PEER_MESSAGE_MAX = 64 * 1024 * 1024,
 	/* With more than this unwritten a link gets no new requests. */
-	PEER_QUEUE_SOFT = 1024 * 1024,
-	PEER_FLIGHT_MAX = 65535
+	PEER_QUEUE_SOFT = 1024 * 1024
 };
 
 /*

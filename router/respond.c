@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "ipc/buf.h"
+#include "ipc/err.h"
 #include "ipc/frame.h"
 #include "ipc/json.h"
 #include "ipc/mp.h"
@@ -15,10 +16,15 @@
 
 #define APPEND(out, text) buf_append(out, text, sizeof(text) - 1)
 
+/* Unlike 204 and 304 it has a framing, and the content is to be empty. */
+#define RESET_CONTENT 205
+#define NO_CONTENT    "Content-Length: 0\r\n"
+
 bool
 respond_has_body(unsigned status)
 {
-	return status >= 200 && status != 204 && status != 304;
+	return status >= 200 && status != 204 && status != RESET_CONTENT &&
+	       status != 304;
 }
 
 static void
@@ -113,7 +119,10 @@ append_meta(struct buf *out, const struct frame *frame)
 			    "%lld", (long long)number);
 			value = digits;
 		} else if (mp_get_str(&reader, &value, &value_len) == -1) {
-			return;
+			/* An integer over INT64_MAX. */
+			if (mp_skip(&reader) == -1)
+				return;
+			continue;
 		}
 		if (name_len != 0 && name[0] != ':' &&
 		    !is_ours(name, name_len) &&
@@ -148,7 +157,7 @@ set_type(struct respond_body *body, const char *type)
 
 static int
 decode_value(const struct frame *frame, bool wants_msgpack, struct buf *text,
-    struct respond_body *body)
+    struct respond_body *body, struct err *err_r)
 {
 	body->varies = true;
 	if (wants_msgpack) {
@@ -158,10 +167,12 @@ decode_value(const struct frame *frame, bool wants_msgpack, struct buf *text,
 		return 0;
 	}
 	buf_clear(text);
-	if (json_from_mp(frame->payload, frame->payload_len, text, NULL) ==
-		-1 ||
-	    text->is_failed)
+	if (json_from_mp(frame->payload, frame->payload_len, text, err_r) == -1)
 		return -1;
+	if (text->is_failed) {
+		err_set(err_r, "out of memory");
+		return -1;
+	}
 	if (!find_type(frame, body) ||
 	    media_kind(body->type, body->type_len) != MEDIA_JSON)
 		set_type(body, "application/json");
@@ -172,26 +183,30 @@ decode_value(const struct frame *frame, bool wants_msgpack, struct buf *text,
 
 int
 respond_decode(const struct frame *frame, bool wants_msgpack, struct buf *text,
-    struct respond_body *body_r)
+    struct respond_body *body_r, struct err *err_r)
 {
 	struct mp_reader reader = { frame->payload,
 		frame->payload + frame->payload_len };
 
 	*body_r = (struct respond_body){ 0 };
-	if (frame->status < 200 || frame->status > 599)
+	if (frame->status < 200 || frame->status > 599) {
+		err_set(err_r, "its status is %u", frame->status);
 		return -1;
+	}
 	switch (mp_peek(&reader)) {
 	case MP_NIL:
 		find_type(frame, body_r);
 		return 0;
 	case MP_BIN:
-		if (mp_get_bin(&reader, &body_r->bytes, &body_r->len) == -1)
+		if (mp_get_bin(&reader, &body_r->bytes, &body_r->len) == -1) {
+			err_set(err_r, "its payload is cut off");
 			return -1;
+		}
 		if (!find_type(frame, body_r) && body_r->len != 0)
 			set_type(body_r, "application/octet-stream");
 		return 0;
 	default:
-		return decode_value(frame, wants_msgpack, text, body_r);
+		return decode_value(frame, wants_msgpack, text, body_r, err_r);
 	}
 }
 
@@ -211,6 +226,8 @@ finish(const struct respond *respond, unsigned status,
 		APPEND(out, "Content-Length: ");
 		append_uint(out, body->len);
 		APPEND(out, "\r\n");
+	} else if (status == RESET_CONTENT) {
+		APPEND(out, NO_CONTENT);
 	}
 	APPEND(out, "\r\n");
 	if (!has_body || respond->is_head)
@@ -242,6 +259,8 @@ respond_stream(const struct respond *respond, const struct frame *frame)
 		FIELD(out, "Content-Type", body.type, body.type_len);
 		if (respond->minor != 0)
 			APPEND(out, "Transfer-Encoding: chunked\r\n");
+	} else if (frame->status == RESET_CONTENT) {
+		APPEND(out, NO_CONTENT);
 	}
 	APPEND(out, "\r\n");
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 struct buf;
+struct err;
 struct frame;
 struct problem;
 
@@ -35,16 +36,17 @@ struct respond_body {
 	bool varies; /* by Accept */
 };
 
-/* Has a response with this status a body at all (RFC 9110 section 6.4.1)? */
+/* Has a response with this status content at all (RFC 9110 section 6.4.1)? */
 bool respond_has_body(unsigned status);
 
 /*
  * Find the body of a service's response: bytes as they are, other values as
  * JSON, written to text, or as MessagePack. Returns -1 when the status is no
- * final one or the payload cannot be shown as JSON.
+ * final one or the payload cannot be shown as JSON: too deep, a key that is no
+ * string, text that is no UTF-8.
  */
 int respond_decode(const struct frame *frame, bool wants_msgpack,
-    struct buf *text, struct respond_body *body_r);
+    struct buf *text, struct respond_body *body_r, struct err *err_r);
 
 /* A whole response of a service. Returns the number of body bytes. */
 size_t respond_frame(const struct respond *respond, const struct frame *frame,

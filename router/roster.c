@@ -249,12 +249,16 @@ roster_linked(struct roster *roster, const char *service, uint64_t index,
 		record = record_add(roster, service, index);
 	if (record == NULL || record->generation != generation)
 		return false;
-	if (!is_up) {
-		record->links -= record->links != 0 ? 1 : 0;
-		return false;
+	if (!is_up && record->links != 0) {
+		record->links--;
+		return record->note == NULL && record->links == 0;
 	}
+	if (!is_up)
+		return false;
 	record->links++;
-	if (record->is_told || record->note == NULL)
+	if (record->note == NULL)
+		return record->links == 1;
+	if (record->is_told)
 		return false;
 	record->is_told = true;
 	return true;

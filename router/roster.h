@@ -33,8 +33,9 @@ struct note *roster_note(struct roster *roster,
     const struct lifeline_instance *instance);
 
 /*
- * A worker's link to an instance is up or gone. Returns true when this is the
- * first for its generation, which the supervisor is to be told.
+ * A worker's link to an instance is up or gone. Returns true when the
+ * supervisor is to be told: of the first for each generation, and of the first
+ * and the last to a service on another machine.
  */
 bool roster_linked(struct roster *roster, const char *service, uint64_t index,
     uint64_t generation, bool is_up);

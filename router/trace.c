@@ -1,5 +1,6 @@
 #include "trace.h"
 
+#include <endian.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
@@ -31,13 +32,37 @@ trace_random_next(struct trace_random *random)
 	return random->state[1] + b;
 }
 
+/*
+ * Each of the 8 bytes of a word becomes the hex digit of its low half: '0' and
+ * up, and 39 more, to 'a' and up, where adding 6 carries into the high half.
+ */
+static uint64_t
+hex_digits(uint64_t halves)
+{
+	const uint64_t ones = 0x0101010101010101U;
+	uint64_t letters = ((halves + 6 * ones) >> 4) & ones;
+
+	return halves + '0' * ones + letters * ('a' - '0' - 10);
+}
+
+/* Spread the halves of four bytes over eight, then write those at once. */
+static void
+put_hex32(uint32_t value, char *out)
+{
+	uint64_t word = value;
+
+	word = (word << 16 | word) & 0x0000ffff0000ffffU;
+	word = (word << 8 | word) & 0x00ff00ff00ff00ffU;
+	word = (word << 4 | word) & 0x0f0f0f0f0f0f0f0fU;
+	word = htobe64(hex_digits(word));
+	memcpy(out, &word, sizeof(word));
+}
+
 static void
 put_hex(uint64_t value, char *out)
 {
-	static const char digits[] = "0123456789abcdef";
-
-	for (int i = 15; i >= 0; i--, value >>= 4)
-		out[i] = digits[value & 15];
+	put_hex32((uint32_t)(value >> 32), out);
+	put_hex32((uint32_t)value, out + 8);
 }
 
 void

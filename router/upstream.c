@@ -170,12 +170,36 @@ is_hopeful(const struct upstream *upstream, int64_t deadline_us)
 }
 
 void
+upstream_forget(struct upstream *upstream, struct exchange *ex)
+{
+	TAILQ_REMOVE(&upstream->waiting, ex, waiting);
+	upstream->waiting_count--;
+	ex->state = EXCHANGE_IDLE;
+}
+
+/* Send those who wait, in order, as long as someone can take them. */
+static void
+send_waiting(struct upstream *upstream)
+{
+	struct instance *instance;
+	struct exchange *ex;
+
+	while ((ex = TAILQ_FIRST(&upstream->waiting)) != NULL &&
+	       upstream->is_enabled && (instance = choose(upstream)) != NULL) {
+		upstream_forget(upstream, ex);
+		peer_send(instance->peer, ex);
+	}
+}
+
+void
 upstream_dispatch(struct upstream *upstream, struct exchange *ex)
 {
-	struct instance *instance =
-	    upstream->is_enabled ? choose(upstream) : NULL;
+	struct instance *instance;
 	struct problem problem;
 
+	/* A link may have got room since: those who wait were here first. */
+	send_waiting(upstream);
+	instance = upstream->is_enabled ? choose(upstream) : NULL;
 	if (instance != NULL) {
 		peer_send(instance->peer, ex);
 		return;
@@ -189,14 +213,6 @@ upstream_dispatch(struct upstream *upstream, struct exchange *ex)
 	}
 	upstream_explain(upstream, ex, &problem);
 	ex->source->problem(ex, &problem);
-}
-
-void
-upstream_forget(struct upstream *upstream, struct exchange *ex)
-{
-	TAILQ_REMOVE(&upstream->waiting, ex, waiting);
-	upstream->waiting_count--;
-	ex->state = EXCHANGE_IDLE;
 }
 
 /* The first in the queue whose wait has become pointless. */
@@ -216,15 +232,10 @@ find_hopeless(struct upstream *upstream)
 void
 upstream_wake(struct upstream *upstream)
 {
-	struct instance *instance;
 	struct exchange *ex;
 	struct problem problem;
 
-	while ((ex = TAILQ_FIRST(&upstream->waiting)) != NULL &&
-	       upstream->is_enabled && (instance = choose(upstream)) != NULL) {
-		upstream_forget(upstream, ex);
-		peer_send(instance->peer, ex);
-	}
+	send_waiting(upstream);
 	while ((ex = find_hopeless(upstream)) != NULL) {
 		upstream_forget(upstream, ex);
 		upstream_explain(upstream, ex, &problem);

@@ -46,6 +46,7 @@ struct upstream;
 	X(problems, "answers made by the router itself")                \
 	X(bad_requests, "requests refused as malformed")                \
 	X(bad_responses, "links closed because of what a service sent") \
+	X(links_cut, "links cut off because the peer did not read")     \
 	X(retries, "requests sent again because nothing was written")   \
 	X(deadlines, "requests whose deadline passed")                  \
 	X(cancels, "requests cancelled in flight")                      \

@@ -59,6 +59,20 @@ msgpack_is_chosen_only_when_it_has_the_higher_q(void **state)
 		{ "application/json;q=0, */*", true },
 		{ "text/html,application/vnd.msgpack;v=1;q=1.000", true },
 		{ ",,;;,=", false },
+		{ "application/json;q=0.5, application/msgpack;q=0.5", false },
+		{ "application/*;q=0.2, application/json;q=0.1", true },
+		{ "application/*;q=0.2, application/json;q=0.3", false },
+		{ "*/*, application/msgpack;q=0", false },
+		{ "*/*;q=0, application/msgpack;q=0.1", true },
+		{ "APPLICATION/MSGPACK ; Q=1 , application/json ; q=0.999",
+		    true },
+		{ "application/json;q=.5, application/msgpack;q=0.1", true },
+		{ "application/msgpack;q=0.1234", false },
+		{ "application/msgpack;q=2, application/json;q=1", false },
+		{ "application/msgpack;q=-1", false },
+		{ "application/msgpack;q=", false },
+		{ "application/vnd.api+json, application/msgpack;q=0.9",
+		    false },
 	};
 
 	(void)state;
