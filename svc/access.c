@@ -256,10 +256,15 @@ svc_query(struct svc_request *req, const char *name)
 void
 access_clear(struct svc_request *req)
 {
-	if (req->is_decoded)
+	if (req->is_decoded) {
 		buf_clear(&req->decoded);
-	if (req->is_query_split)
+		buf_shrink(&req->decoded, CORE_BUF_KEEP);
+	}
+	if (req->is_query_split) {
 		buf_clear(&req->query_pairs);
+		buf_shrink(&req->query_pairs, CORE_BUF_KEEP);
+	}
 	req->is_decoded = req->is_query_split = false;
 	req->match.param_count = 0;
+	req->match.is_path_known = false;
 }

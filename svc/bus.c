@@ -270,8 +270,12 @@ svc_publish(struct svc *svc, const char *topic, struct svc_data *data)
 	TAILQ_INSERT_TAIL(&bus->out, out, link);
 	bus->out_count++;
 	bus->out_bytes += out->buf.len;
-	if (out->buf.is_failed)
+	if (out->buf.is_failed || out->buf.len > CORE_EVENT_SIZE_MAX) {
+		log_errorx("event \"%s\" is dropped: it is larger than %d "
+			   "bytes",
+		    topic, CORE_EVENT_SIZE_MAX);
 		out_drop(bus, out);
+	}
 	bus_flush(bus);
 	while (bus->out_count > CORE_EVENT_MAX ||
 	       bus->out_bytes > CORE_EVENT_BYTES_MAX) {

@@ -75,6 +75,10 @@ call_fail(struct call *call, unsigned status, const char *why)
 	struct svc *svc = call->svc;
 
 	call->status = status;
+	/* Of an answer that began as a stream nothing is worth telling. */
+	payload_clear(&call->in);
+	payload_clear(&call->in_meta);
+	call->raw = NULL;
 	(void)snprintf(call->error, sizeof(call->error), "%s", why);
 	call_move(call, CALL_FAILED);
 	/* In the next turn: a callback that calls again must not starve it. */
@@ -175,6 +179,8 @@ on_chunk(struct call *call, const struct frame *frame)
 	}
 	mp_put_bin(&whole, call->body.data, call->body.len);
 	buf_append_byte(&whole, 0);
+	if (call->body.is_failed)
+		whole.is_failed = true; /* a piece is missing */
 	buf_fini(&call->body);
 	call->body = whole;
 	if (whole.is_failed) {
@@ -244,7 +250,7 @@ call_pass_on(struct call *call, const char *name)
 	call->meta_count++;
 }
 
-/* Returns false when data was put together badly. */
+/* Returns false when data was put together badly or is too large. */
 static bool
 call_set_payload(struct call *call, struct svc_data *data)
 {
@@ -254,7 +260,9 @@ call_set_payload(struct call *call, struct svc_data *data)
 		mp_put_nil(&call->payload);
 	else if (value != NULL)
 		buf_append(&call->payload, buf_front(value), buf_count(value));
-	return (data == NULL || value != NULL) && !call->payload.is_failed;
+	/* A larger one would cost the connection, and all calls on it. */
+	return (data == NULL || value != NULL) && !call->payload.is_failed &&
+	       call->payload.len <= CORE_CONTENT_MAX;
 }
 
 static void
@@ -267,7 +275,8 @@ call_start(struct call *call, bool is_good)
 	caller->count++;
 	loop_timer_set(call->svc->loop, &call->timer, call->due_us);
 	if (!is_good)
-		call_fail(call, 500, "the call was not put together well");
+		call_fail(call, 500,
+		    "the call was not put together well or is too large");
 	else if (!call_take_slot(call))
 		call_fail(call, 503, "too many calls are pending");
 	else if (!dialer_start(&caller->dialer))

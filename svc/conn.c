@@ -33,6 +33,10 @@ conn_close(struct conn *conn)
 	svc->conn_count--;
 	request_conn_gone(conn);
 	conn_free(conn);
+	/* It may be the last thing that a stop waits for. */
+	if (loop_timer_is_set(&svc->drain_timer))
+		loop_timer_set(svc->loop, &svc->drain_timer,
+		    loop_now_us(svc->loop));
 }
 
 static void
@@ -200,4 +204,15 @@ conn_queued(const struct svc *svc)
 	LIST_FOREACH (conn, &svc->conns, link)
 		queued += link_queued(conn->peer);
 	return queued;
+}
+
+bool
+conn_has_router(const struct svc *svc)
+{
+	const struct conn *conn;
+
+	LIST_FOREACH (conn, &svc->conns, link)
+		if (link_has_hello(conn->peer))
+			return true;
+	return false;
 }

@@ -36,15 +36,19 @@
 
 enum {
 	CORE_MESSAGE_MAX = 64 * 1024 * 1024,
+	/* Of an answer or call; the rest is for its frame and header. */
+	CORE_CONTENT_MAX = CORE_MESSAGE_MAX - 4096,
 	CORE_QUEUE_MAX = 256 * 1024 * 1024, /* unwritten, to one caller */
 	CORE_CONN_MAX = 1024,
 	CORE_REQUEST_MAX = 32768, /* alive, all callers */
 	CORE_REQUEST_BYTES_MAX = 256 * 1024 * 1024,
 	CORE_REQUEST_SPARE_MAX = 256, /* kept for reuse */
+	CORE_BUF_KEEP = 16 * 1024,    /* of a buffer in one */
 	CORE_BUCKET_COUNT = 1024,     /* a power of 2 */
 	CORE_CALL_MAX = 4096,
 	CORE_CALL_TIMEOUT_MS = 10000,
 	CORE_ANSWER_MAX = 64 * 1024 * 1024, /* of a streamed answer */
+	CORE_EVENT_SIZE_MAX = 1024 * 1024,  /* what the router takes */
 	CORE_EVENT_MAX = 1024,
 	CORE_EVENT_BYTES_MAX = 4 * 1024 * 1024,
 	CORE_SLICE_US = 2000, /* of handlers before sockets are looked at */
@@ -52,7 +56,9 @@ enum {
 	CORE_STREAM_QUEUE_MAX = 4 * 1024 * 1024,
 	CORE_STREAM_WHOLE_MAX = 16 * 1024 * 1024,
 	CORE_DRAIN_MS = 5000,
-	CORE_QUIET_MS = 50
+	CORE_QUIET_MS = 50, /* of the callers, before a stop ends */
+	CORE_ROUTER_QUIET_MS =
+	    1000 /* of a router that should close its links */
 };
 
 struct svc_handler {
@@ -254,6 +260,8 @@ int conn_listen(struct svc *svc, const char *url, struct err *err_r);
 void conn_unlisten(struct svc *svc);
 void conn_close_all(struct svc *svc);
 size_t conn_queued(const struct svc *svc);
+/* Is a caller connected that speaks HELLO, as routers do? */
+bool conn_has_router(const struct svc *svc);
 
 /* request.c: a frame came in; is there a request to cancel, to credit? */
 void request_init(struct svc *svc);
@@ -263,6 +271,10 @@ void request_take(struct conn *conn, const struct frame *frame,
 void request_cancel(struct conn *conn, uint32_t id);
 void request_conn_gone(struct conn *conn);
 struct svc_request *request_find(const struct conn *conn, uint32_t id);
+/* Nobody waits for it any more: the caller left, or its deadline passed. */
+bool request_is_stale(const struct svc_request *req, int64_t now_us);
+/* How many still have somebody waiting for their answer? */
+size_t request_owed(const struct svc *svc, int64_t now_us);
 /* The answer is out (or is going nowhere): recycle when nobody uses it. */
 void request_answered(struct svc_request *req);
 void request_release(struct svc_request *req);

@@ -45,13 +45,6 @@ reply_unknown(struct svc_request *req)
 	}
 }
 
-/* Nobody waits for it any more: do not start the work. */
-static bool
-is_stale(const struct svc_request *req, int64_t now_us)
-{
-	return req->conn == NULL || (req->due_us != 0 && now_us >= req->due_us);
-}
-
 void
 dispatch_settle(struct svc_request *req)
 {
@@ -109,7 +102,7 @@ run_queue(struct loop_task *task)
 			break;
 		}
 		TAILQ_REMOVE(&svc->queue, req, queue);
-		if (is_stale(req, now_us))
+		if (request_is_stale(req, now_us)) /* do not start the work */
 			request_recycle(req);
 		else
 			dispatch_one(req);

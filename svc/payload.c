@@ -21,6 +21,8 @@ payload_clear(struct payload *payload)
 {
 	if (payload->zone != NULL && payload->is_done)
 		value_zone_clear(payload->zone);
+	payload->bytes = NULL;
+	payload->len = 0;
 	payload->value = NULL;
 	payload->is_done = false;
 	buf_clear(&payload->text);

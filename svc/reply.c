@@ -47,29 +47,59 @@ reply_status(const struct svc_request *req, int status)
 	return 500;
 }
 
+/*
+ * The peer cuts the link for a message over its bound, and with it all else
+ * that is in flight: so one too large is not sent.
+ */
+static bool
+fits(const struct svc_request *req, const char *content_type, size_t len)
+{
+	size_t type_len = content_type != NULL ? strlen(content_type) : 0;
+
+	if (!req->headers.is_failed && len <= CORE_CONTENT_MAX &&
+	    type_len <= CORE_CONTENT_MAX - len &&
+	    req->headers.len <= CORE_CONTENT_MAX - len - type_len)
+		return true;
+	log_errorx("%s %s%s: an answer of %zu bytes is too large, 500 is sent",
+	    req->method, req->path, req->op, len);
+	return false;
+}
+
 /* Send head and payload, which is given as bytes or as a bin's content. */
 static void
 send_reply(struct svc_request *req, int status, const char *content_type,
     const void *bytes, size_t len, bool is_bin)
 {
+	static const char too_large[] = "the answer is too large\n";
 	struct buf *buf;
 
-	if (req->conn != NULL) {
-		buf = link_begin(req->conn->peer, req->id, &req->header);
-		reply_head(buf, req, reply_status(req, status), content_type,
-		    false);
-		if (is_bin)
-			mp_put_bin(buf, bytes, len);
-		else
-			buf_append(buf, bytes, len);
-		link_end(req->conn->peer);
+	if (req->conn == NULL)
+		goto out;
+	if (!fits(req, content_type, len)) {
+		buf_clear(&req->headers);
+		req->header_count = 0;
+		status = 500;
+		content_type = "text/plain";
+		bytes = too_large;
+		len = sizeof(too_large) - 1;
+		is_bin = true;
 	}
+	buf = link_begin(req->conn->peer, req->id, &req->header);
+	reply_head(buf, req, reply_status(req, status), content_type, false);
+	if (is_bin)
+		mp_put_bin(buf, bytes, len);
+	else
+		buf_append(buf, bytes, len);
+	link_end(req->conn->peer);
+out:
 	request_answered(req);
 }
 
 void
 svc_reply_header(struct svc_request *req, const char *name, const char *value)
 {
+	if (value == NULL)
+		return;
 	mp_put_cstr(&req->headers, name);
 	mp_put_cstr(&req->headers, value);
 	req->header_count++;

@@ -72,8 +72,9 @@ static void
 request_reset(struct svc_request *req)
 {
 	buf_clear(&req->bytes);
-	buf_shrink(&req->bytes, 16384);
+	buf_shrink(&req->bytes, CORE_BUF_KEEP);
 	buf_clear(&req->headers);
+	buf_shrink(&req->headers, CORE_BUF_KEEP);
 	req->header_count = 0;
 	access_clear(req);
 	payload_clear(&req->meta);
@@ -86,6 +87,7 @@ request_reset(struct svc_request *req)
 	req->is_structured = req->is_stream = req->is_whole = false;
 	req->cancel_fn = req->room_fn = NULL;
 	req->raw = NULL;
+	req->raw_len = 0;
 	req->due_us = 0;
 }
 
@@ -135,7 +137,13 @@ recycle_done(struct loop_task *task)
 
 	while ((req = TAILQ_FIRST(&svc->done)) != NULL) {
 		TAILQ_REMOVE(&svc->done, req, queue);
-		request_recycle(req);
+		if (req->calls == 0) {
+			request_recycle(req);
+			continue;
+		}
+		/* Behind its answer it called somebody on its behalf. */
+		req->state = REQUEST_DEFERRED;
+		TAILQ_INSERT_TAIL(&svc->deferred, req, queue);
 	}
 }
 
@@ -256,6 +264,12 @@ request_take(struct conn *conn, const struct frame *frame,
 	loop_task_add(svc->loop, &svc->run_task);
 }
 
+bool
+request_is_stale(const struct svc_request *req, int64_t now_us)
+{
+	return req->conn == NULL || (req->due_us != 0 && now_us >= req->due_us);
+}
+
 struct svc_request *
 request_find(const struct conn *conn, uint32_t id)
 {
@@ -306,6 +320,23 @@ request_conn_gone(struct conn *conn)
 	for (size_t i = 0; i < CORE_BUCKET_COUNT; i++)
 		while ((req = bucket_first_of(&svc->buckets[i], conn)) != NULL)
 			request_abandon(req);
+}
+
+static size_t
+owed_of(const struct request_queue *queue, int64_t now_us)
+{
+	const struct svc_request *req;
+	size_t count = 0;
+
+	TAILQ_FOREACH (req, queue, queue)
+		count += !request_is_stale(req, now_us);
+	return count;
+}
+
+size_t
+request_owed(const struct svc *svc, int64_t now_us)
+{
+	return owed_of(&svc->queue, now_us) + owed_of(&svc->deferred, now_us);
 }
 
 void

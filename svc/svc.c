@@ -141,12 +141,30 @@ tell_supervisor(const char *text)
 		log_warn("cannot tell the supervisor %s", text);
 }
 
+/*
+ * Listen and say so. Not before: to a supervisor that may take the router's
+ * handshake for readiness, to listen is to be ready.
+ */
+static int
+become_ready(struct svc *svc)
+{
+	struct err err = { "" };
+
+	if (svc->listen_fd < 0 &&
+	    conn_listen(svc, getenv(LAUNCH_ENV_LISTEN), &err) != 0) {
+		log_errorx("cannot listen: %s", err.text);
+		return -1;
+	}
+	tell_supervisor("READY=1");
+	return 0;
+}
+
 void
 svc_ready(struct svc *svc)
 {
 	svc->is_ready_later = false;
-	if (svc->is_running && !svc->is_stopping)
-		tell_supervisor("READY=1");
+	if (svc->is_running && !svc->is_stopping && become_ready(svc) != 0)
+		svc_stop(svc, 1);
 }
 
 void
@@ -165,15 +183,22 @@ svc_status(struct svc *svc, const char *fmt, ...)
 	tell_supervisor(text);
 }
 
-/* Nothing is owed to anybody, and no request came for a moment. */
+/*
+ * The supervisor tells the router of the stop, and the router closes its links
+ * when nothing is outstanding on them: that is the exact end. Callers that
+ * are not told so are only given a moment for what is under way to us; and a
+ * router that hangs is not waited for as long as an answer is.
+ */
 static bool
-is_drained(const struct svc *svc, int64_t now_us)
+is_quiet(const struct svc *svc, int64_t now_us)
 {
-	bool is_quiet = LIST_EMPTY(&svc->conns) ||
-			now_us - svc->last_request_us >= CORE_QUIET_MS * 1000;
+	int64_t quiet_ms = CORE_QUIET_MS;
 
-	return is_quiet && svc->request_count == 0 && svc->caller.count == 0 &&
-	       conn_queued(svc) == 0 && bus_is_idle(svc);
+	if (LIST_EMPTY(&svc->conns))
+		return true;
+	if (getenv(LAUNCH_ENV_NOTIFY) != NULL && conn_has_router(svc))
+		quiet_ms = CORE_ROUTER_QUIET_MS;
+	return now_us - svc->last_request_us >= quiet_ms * 1000;
 }
 
 static void
@@ -181,16 +206,17 @@ on_drain(struct loop_timer *timer)
 {
 	struct svc *svc = loop_owner(timer, struct svc, drain_timer);
 	int64_t now_us = loop_now_us(svc->loop);
+	size_t owed = request_owed(svc, now_us);
+	bool is_drained = owed == 0 && svc->caller.count == 0 &&
+			  is_quiet(svc, now_us) && conn_queued(svc) == 0 &&
+			  bus_is_idle(svc);
 
-	if (!is_drained(svc, now_us)) {
-		if (now_us < svc->drain_due_us) {
-			loop_timer_set(svc->loop, timer,
-			    now_us + DRAIN_STEP_US);
-			return;
-		}
-		log_warnx("stopped with %zu requests not answered",
-		    svc->request_count);
+	if (!is_drained && now_us < svc->drain_due_us) {
+		loop_timer_set(svc->loop, timer, now_us + DRAIN_STEP_US);
+		return;
 	}
+	if (owed > 0)
+		log_warnx("stopped with %zu requests not answered", owed);
 	loop_stop(svc->loop);
 }
 
@@ -316,7 +342,7 @@ svc_open(struct svc *svc)
 		    "ipc:///PATH to run it by hand");
 		return 2;
 	}
-	if (catch_signals(svc, &err) != 0 || conn_listen(svc, url, &err) != 0) {
+	if (catch_signals(svc, &err) != 0) {
 		log_errorx("cannot start: %s", err.text);
 		return 1;
 	}

@@ -82,7 +82,8 @@ SVC_EXPORT void svc_handle(struct svc *svc, const char *what,
 
 /*
  * Serve until SIGTERM, SIGINT or svc_stop(), then drain: tell the supervisor,
- * answer what was taken (5 seconds at most), flush. Consumes svc.
+ * answer what was taken and is still waited for, wait for pending calls (5
+ * seconds at most), flush. Consumes svc.
  *
  * Returns the exit code for main(): 0 after a clean stop, 1 when the
  * environment failed, 2 for a mistake of ours in svc_handle() or when
@@ -100,8 +101,9 @@ SVC_EXPORT void svc_on_start(struct svc *svc, svc_hook_fn *fn, void *arg);
 SVC_EXPORT void svc_on_stop(struct svc *svc, svc_hook_fn *fn, void *arg);
 
 /*
- * Without these svc_run() says READY=1 as soon as it listens. After
- * svc_ready_later() it does not, until svc_ready() is called.
+ * Without these svc_run() listens and says READY=1 at once, after the function
+ * of svc_on_start(). After svc_ready_later() it does neither until svc_ready()
+ * is called, so that no request comes before.
  */
 SVC_EXPORT void svc_ready_later(struct svc *svc);
 SVC_EXPORT void svc_ready(struct svc *svc);
@@ -205,10 +207,14 @@ SVC_EXPORT bool svc_is_cancelled(const struct svc_request *req);
 /*
  * Exactly one of the functions below answers a request. status is 200 to 599
  * as in HTTP. An answer to a cancelled request is dropped silently, a second
- * answer is dropped with a log line.
+ * answer is dropped with a log line; one near 64 MiB or more becomes a 500:
+ * stream what is large.
  */
 
-/* Add a header field, before the answer: "location", "/users/42". */
+/*
+ * Add a header field, before the answer: "location", "/users/42". One whose
+ * value is NULL is left out.
+ */
 SVC_EXPORT void svc_reply_header(struct svc_request *req, const char *name,
     const char *value);
 
@@ -402,8 +408,9 @@ SVC_EXPORT struct svc_request *svc_answer_request(
 
 /*
  * Publish an event; data is consumed, NULL is nil. The topic is at most 255
- * bytes. While the router is away events wait; of more than 1024 events or
- * 4 MiB the oldest are dropped, counted, and told in the log.
+ * bytes, the whole 1 MiB; a larger one is dropped with a log line. While the
+ * router is away events wait; of more than 1024 events or 4 MiB the oldest are
+ * dropped, counted, and told in the log.
  */
 SVC_EXPORT void svc_publish(struct svc *svc, const char *topic,
     struct svc_data *data);

@@ -2,6 +2,11 @@
 
 #include <stdlib.h>
 
+enum {
+	/* Longer delays are as good as this one, and never overflow. */
+	DELAY_MAX_S = 1000000000
+};
+
 static void
 timer_free(struct svc_timer *timer)
 {
@@ -28,6 +33,8 @@ svc_after(struct svc *svc, int64_t delay_ms, svc_timer_fn *fn, void *arg)
 
 	if (timer == NULL)
 		return NULL;
+	if (delay_ms > INT64_C(1000) * DELAY_MAX_S)
+		delay_ms = INT64_C(1000) * DELAY_MAX_S;
 	timer->loop = svc->loop;
 	timer->timer.fn = on_timer;
 	timer->fn = fn;

@@ -1,3 +1,4 @@
+/* hello: the smallest service, one constant answer. */
 #include "svc/svc.h"
 
 static void

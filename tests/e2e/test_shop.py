@@ -1,19 +1,20 @@
 """The shop: a small real system over all that msvc has."""
 
-import configparser
+import json
 import re
 import signal
+import sqlite3
 
 import pytest
 
-from conftest import ROOT, SAMPLES, wait_for
+from conftest import ROOT, wait_for
 
 
 @pytest.fixture
 def shop(msvc):
     text = (ROOT / "svc/samples/shop/shop.ini").read_text()
     sections = text[re.search(r"^\[(service|route) ", text, re.M).start():]
-    sections = re.sub(r"(\S*/)?build/samples/shop", str(SAMPLES / "shop"), sections)
+    sections = re.sub(r"(\S*/)?build/samples/shop", "{samples}/shop", sections)
     sections = re.sub(r"(\S*/)?build/shop/data", str(msvc.dir / "data"), sections)
     (msvc.dir / "data").mkdir()
     msvc.start(sections)
@@ -33,11 +34,12 @@ def test_an_order_is_accepted_paid_and_noticed(shop):
     assert order.status == 201, order.body
     oid = order.json["id"]
     assert shop.get(f"/orders/{oid}").json["item"] == "book"
-    notices = wait_for(
-        lambda: "book" in (body := shop.get("/notices").body.decode()) and body
-        or "ada@example.org" in body and body or f'"order":{oid}' in body and body,
+    assert shop.get(f"/orders/{oid}").json["state"] == "accepted"
+    notice = wait_for(
+        lambda: next((n for n in shop.get("/notices").json if n["order"] == oid), None),
         "the notice")
-    assert notices
+    assert notice["user"] == uid
+    assert "on its way" in notice["text"]
 
 
 def test_an_order_of_an_unknown_user_is_refused(shop):
@@ -51,8 +53,38 @@ def test_a_payment_over_the_limit_refuses_the_order(shop):
 
 
 def test_bad_orders_are_told_what_is_wrong(shop):
-    for body in ({}, {"user": "a"}, {"user": 1, "item": "", "amount": -1}, []):
+    for body in ({}, {"user": "a"}, {"user": 1, "item": "x", "amount": -1},
+                 {"user": 1, "item": "", "amount": 1}, []):
         assert shop.http("POST", "/orders", body).status in (400, 422)
+
+
+def test_a_charge_that_is_asked_for_again_is_charged_once(shop):
+    charge = ["call", "payments.charge", '{"order": "abc", "user": 1, "amount": 5}']
+    first, second = shop.command(*charge), shop.command(*charge)
+    assert first.returncode == 0, first.stderr
+    assert json.loads(second.stdout) == json.loads(first.stdout)
+
+
+def test_an_order_stays_pending_while_nobody_knows_whether_it_was_paid(shop):
+    uid = user(shop)
+    text = re.sub(
+        r"(?m)^command = .*/payments$", f"command = {shop.samples}/echo", shop.conf.read_text())
+    shop.conf.write_text(text)  # it knows no payments.charge
+    assert shop.command("reload").returncode == 0
+    wait_for(lambda: shop.get("/payments/x").json.get("service") == "payments", "the other one")
+    answer = shop.http("POST", "/orders", {"user": uid, "item": "b", "amount": 3})
+    assert answer.status == 503
+    assert shop.get("/orders").json[0]["state"] == "pending"
+    assert f"order {shop.get('/orders').json[0]['id']} is pending" in answer.json["detail"]
+    assert shop.get("/notices").json == []
+
+
+def test_a_broken_database_is_a_500_and_is_told(shop):
+    with sqlite3.connect(shop.dir / "data/users.db") as db:
+        db.execute("ALTER TABLE user RENAME TO other")
+    for path in ("/users", "/users/1"):
+        assert shop.get(path).status == 500
+    assert shop.log_has("no such table", "users")
 
 
 def test_data_survives_a_kill_of_every_service(shop):

@@ -108,6 +108,12 @@ is_answered(void)
 }
 
 static bool
+is_idle(void)
+{
+	return svc->request_count == 0;
+}
+
+static bool
 is_last(void)
 {
 	return caller.is_last;
@@ -137,6 +143,7 @@ reply_params(struct svc_request *req, void *arg)
 	char text[256];
 
 	(void)arg;
+	assert_int_equal(req->path_len, strlen(svc_request_path(req)));
 	(void)snprintf(text, sizeof(text), "%s|%s|%s|%s",
 	    svc_request_method(req), svc_request_path(req),
 	    id != NULL ? id : "-", q != NULL ? q : "-");
@@ -223,6 +230,52 @@ note_answer(const struct svc_answer *answer, void *arg)
 }
 
 static void
+note_answered(const struct svc_answer *answer, void *arg)
+{
+	(void)arg;
+	assert_ptr_equal(svc_answer_request(answer), kept);
+	/* It did not go to the pool, and is not another request now. */
+	assert_string_equal(svc_request_op(kept), "late_call");
+	answered = svc_answer_status(answer);
+}
+
+/* Its time is over in the middle of a streamed answer. */
+static void
+note_failure(const struct svc_answer *answer, void *arg)
+{
+	(void)arg;
+	answered = svc_answer_status(answer);
+	assert_null(svc_answer_payload(answer));
+	assert_string_equal(svc_answer_error(answer), "no answer in time");
+	svc_reply_answer(svc_answer_request(answer), answer);
+}
+
+static void
+call_stall(struct svc_request *req, void *arg)
+{
+	(void)arg;
+	svc_call(req, "stall", NULL, 20, note_failure, NULL);
+}
+
+static void
+stall(struct svc_request *req, void *arg)
+{
+	keep(req, arg);
+	svc_stream_begin(req, 200, NULL);
+	(void)svc_stream_write(req, "x", 1);
+}
+
+static void
+burn(struct svc_request *req, void *arg)
+{
+	int64_t start_us = core_now_us();
+
+	while (core_now_us() - start_us < CORE_SLICE_US / 2)
+		;
+	count_run(req, arg);
+}
+
+static void
 call_keep(struct svc_request *req, void *arg)
 {
 	int64_t timeout_ms = 0;
@@ -259,6 +312,85 @@ stream(struct svc_request *req, void *arg)
 	svc_stream_begin(req, 200, NULL);
 	svc_stream_on_room(req, stream_more, &left);
 	stream_more(req, &left);
+}
+
+static void
+reply_huge(struct svc_request *req, void *arg)
+{
+	size_t len = CORE_CONTENT_MAX + (size_t)1;
+	char *bytes = calloc(1, len);
+
+	(void)arg;
+	assert_non_null(bytes);
+	svc_reply_header(req, "x-a", "b");
+	svc_reply_raw(req, 200, "text/plain", bytes, len);
+	free(bytes);
+}
+
+static void
+answer_kept(void *arg)
+{
+	(void)arg;
+	svc_reply(kept, 200, NULL);
+	svc_call(kept, "count", NULL, 0, note_answered, NULL);
+}
+
+/* Answered from a timer, and only then it calls on the request's behalf. */
+static void
+answer_then_call(struct svc_request *req, void *arg)
+{
+	keep(req, arg);
+	assert_non_null(svc_after(svc_of(req), 0, answer_kept, NULL));
+}
+
+/* Use all there is to use in a request, so that the next one may find it. */
+static void
+leave_traces(struct svc_request *req, void *arg)
+{
+	assert_string_equal(svc_param(req, "id"), "traces");
+	assert_string_equal(svc_query(req, "q"), "1");
+	assert_true(svc_deadline_ms(req) > 0);
+	assert_non_null(svc_payload(req));
+	svc_on_cancel(req, count_cancel, NULL);
+	svc_stream_on_room(req, keep, NULL);
+	svc_reply_header(req, "x-trace", "1");
+	svc_reply_header(req, "x-none", svc_header(req, "none"));
+	assert_int_equal(req->header_count, 1);
+	kept = req;
+	svc_stream_begin(req, 200, "text/plain");
+	assert_int_equal(svc_stream_write(req, "x", 1), 1);
+	svc_stream_end(req);
+	(void)arg;
+}
+
+static void
+find_no_traces(struct svc_request *req, void *arg)
+{
+	size_t len = 1;
+
+	(void)arg;
+	assert_ptr_equal(req, kept); /* it is the pooled one */
+	assert_string_equal(svc_request_method(req), "");
+	assert_string_equal(svc_request_path(req), "");
+	assert_string_equal(svc_request_query(req), "");
+	assert_null(svc_param(req, "id"));
+	assert_null(svc_query(req, "q"));
+	assert_null(svc_header(req, ":deadline-ms"));
+	assert_int_equal(svc_deadline_ms(req), -1);
+	assert_int_equal(svc_type(svc_payload(req)), SVC_NIL);
+	assert_null(svc_body(req, &len));
+	assert_int_equal(len, 0);
+	assert_false(svc_is_cancelled(req));
+	assert_int_equal(req->path_len, 0);
+	assert_int_equal(req->header_count, 0);
+	assert_int_equal(buf_count(&req->headers), 0);
+	assert_null(req->cancel_fn);
+	assert_null(req->room_fn);
+	assert_false(req->is_stream || req->is_deferred || req->is_answered);
+	assert_false(req->is_stuck || req->match.is_path_known);
+	assert_int_equal(svc_stream_write(req, "x", 1), -1);
+	ran++;
+	svc_reply(req, 200, NULL);
 }
 
 static void
@@ -303,6 +435,14 @@ set_up(void **state)
 	svc_handle(svc, "relay_stream", relay, "stream");
 	svc_handle(svc, "stream", stream, NULL);
 	svc_handle(svc, "call_keep", call_keep, NULL);
+	svc_handle(svc, "stall", stall, NULL);
+	svc_handle(svc, "call_stall", call_stall, NULL);
+	svc_handle(svc, "burn", burn, NULL);
+	svc_handle(svc, "params", reply_params, NULL);
+	svc_handle(svc, "huge", reply_huge, NULL);
+	svc_handle(svc, "late_call", answer_then_call, NULL);
+	svc_handle(svc, "POST /traces/{id}", leave_traces, NULL);
+	svc_handle(svc, "no_traces", find_no_traces, NULL);
 	assert_string_equal(svc->mistake.text, "");
 	assert_int_equal(conn_listen(svc, url, NULL), 0);
 	connect_caller();
@@ -332,6 +472,8 @@ requests_find_their_handler_and_parameters(void **state)
 		{ "GET /users/%00", 200, "GET|/users/%00|-|-" },
 		{ "GET /users/%zz%4?q", 200, "GET|/users/%zz%4|%zz%4|" },
 		{ "PUT /files/a/b", 200, "PUT|/files/a/b|-|-" },
+		/* A request before it in the pool had a long path. */
+		{ "params", 200, "||-|-" },
 		{ "POST /users/7", 405, NULL },
 		{ "GET /nothing", 404, NULL },
 		{ "", 404, NULL },
@@ -360,6 +502,16 @@ requests_find_their_handler_and_parameters(void **state)
 	}
 	assert_int_equal(svc->request_count, 0);
 	assert_int_equal(svc->request_bytes, 0);
+}
+
+static void
+an_answer_too_large_for_a_message_becomes_a_500(void **state)
+{
+	(void)state;
+	ask(1, "huge", NULL, 0);
+	turn_until(has_status);
+	assert_int_equal(caller.status, 500);
+	assert_string_equal(caller.body, "the answer is too large\n");
 }
 
 static void
@@ -498,12 +650,127 @@ events_wait_for_the_router_and_the_oldest_make_room(void **state)
 	assert_int_equal(svc->bus.dropped, 6); /* it was never an event */
 }
 
+static bool
+has_run(void)
+{
+	return ran > 0;
+}
+
+static void
+a_stream_that_fails_halfway_is_told_as_a_failure(void **state)
+{
+	(void)state;
+	ask(1, "relay", NULL, 0); /* before HELLO there are no streams */
+	turn_until(has_status);
+	ask(2, "call_stall", NULL, 0);
+	turn_until(has_status);
+	assert_int_equal(answered, 504);
+	assert_int_equal(caller.status, 504);
+	assert_non_null(strstr(caller.body, "no answer in time"));
+	svc_stream_end(kept);
+}
+
+static void
+a_cancel_overtakes_a_long_queue(void **state)
+{
+	(void)state;
+	for (uint32_t id = 1; id <= 100; id++)
+		ask(id, "burn", NULL, 0);
+	turn_until(has_run);
+	for (uint32_t id = 50; id <= 100; id++) {
+		frame_put_cancel(link_begin(caller.link, id, NULL), id);
+		link_end(caller.link);
+	}
+	turn_until(is_idle);
+	assert_true(ran < 50);
+}
+
+static void
+a_request_that_calls_after_its_answer_stays_until_the_call_is_over(void **state)
+{
+	(void)state;
+	ask(1, "late_call", NULL, 0);
+	turn_until(is_answered);
+	assert_int_equal(answered, 200);
+	assert_int_equal(ran, 1);
+	turn_until(is_idle);
+	assert_int_equal(caller.status, 200);
+}
+
+static void
+a_reused_request_has_no_traces_of_the_one_before(void **state)
+{
+	(void)state;
+	ask(1, "POST /traces/traces?q=1", ":deadline-ms", 10000);
+	turn_until(is_last);
+	turn_until(is_idle);
+	ask(2, "no_traces", NULL, 0);
+	turn_until(has_status);
+	assert_int_equal(caller.status, 200);
+	assert_int_equal(ran, 1);
+	assert_int_equal(cancelled, 0);
+}
+
+static void
+only_requests_that_are_waited_for_hold_up_a_stop(void **state)
+{
+	int64_t now_us = core_now_us();
+
+	(void)state;
+	ask(1, "keep", ":deadline-ms", 10000);
+	turn_until(is_kept);
+	assert_int_equal(request_owed(svc, now_us), 1);
+	assert_int_equal(request_owed(svc, now_us + 11 * 1000000), 0);
+	svc_reply(kept, 200, NULL);
+	kept = NULL;
+	ask(2, "keep", NULL, 0);
+	turn_until(is_kept);
+	assert_int_equal(request_owed(svc, now_us + 3600 * INT64_C(1000000)),
+	    1);
+	frame_put_cancel(link_begin(caller.link, 2, NULL), 2);
+	link_end(caller.link);
+	ask(3, "count", NULL, 0);
+	turn_until(has_status);
+	assert_true(svc_is_cancelled(kept));
+	assert_int_equal(request_owed(svc, now_us), 0);
+	svc_reply(kept, 200, NULL);
+}
+
+static void
+a_timer_for_never_does_not_fire(void **state)
+{
+	struct svc_timer *timer = svc_after(svc, INT64_MAX, answer_kept, NULL);
+
+	(void)state;
+	assert_non_null(timer);
+	ask(1, "count", NULL, 0);
+	turn_until(has_status);
+	svc_timer_drop(timer);
+}
+
+static void
+an_event_too_large_is_dropped_alone(void **state)
+{
+	struct svc_data *data = svc_map();
+	char *bytes = calloc(1, CORE_EVENT_BYTES_MAX);
+
+	(void)state;
+	assert_non_null(bytes);
+	svc_publish(svc, "a.b", svc_json("1"));
+	svc_put_bytes(data, "x", bytes, CORE_EVENT_BYTES_MAX);
+	svc_publish(svc, "a.b", data);
+	free(bytes);
+	assert_int_equal(svc->bus.out_count, 1);
+	assert_int_equal(svc->bus.dropped, 0);
+}
+
 int
 main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(requests_find_their_handler_and_parameters),
+		TEST(an_answer_too_large_for_a_message_becomes_a_500),
 		TEST(a_deferred_request_does_not_hold_up_others),
 		TEST(a_cancel_reaches_the_handler_once),
 		TEST(a_request_cancelled_in_the_queue_does_not_run),
@@ -515,6 +782,14 @@ main(void)
 		    a_call_without_an_answer_in_time_gets_504_and_is_cancelled),
 		TEST(a_call_on_a_lost_connection_gets_502),
 		TEST(events_wait_for_the_router_and_the_oldest_make_room),
+		TEST(
+		    a_request_that_calls_after_its_answer_stays_until_the_call_is_over),
+		TEST(a_stream_that_fails_halfway_is_told_as_a_failure),
+		TEST(a_cancel_overtakes_a_long_queue),
+		TEST(a_reused_request_has_no_traces_of_the_one_before),
+		TEST(only_requests_that_are_waited_for_hold_up_a_stop),
+		TEST(a_timer_for_never_does_not_fire),
+		TEST(an_event_too_large_is_dropped_alone),
 	};
 	char path[64];
 	int failed;

@@ -112,18 +112,30 @@ db_put_row(struct svc_data *data, sqlite3_stmt *stmt)
 	}
 }
 
+/* What SQLite said is for the log, not for the client. */
+static inline void
+db_reply_failure(struct svc_request *req, sqlite3_stmt *stmt)
+{
+	svc_log_error("%s: %s", sqlite3_sql(stmt),
+	    sqlite3_errmsg(sqlite3_db_handle(stmt)));
+	svc_reply_error(req, 500, "the database failed");
+}
+
 /* Answer with the one row of a bound statement, or 404. */
 static inline void
 db_reply_row(struct svc_request *req, int status, sqlite3_stmt *stmt)
 {
 	struct svc_data *data;
+	int rc = sqlite3_step(stmt);
 
-	if (sqlite3_step(stmt) != SQLITE_ROW) {
-		svc_reply_error(req, 404, "there is no such one");
-	} else {
+	if (rc == SQLITE_ROW) {
 		data = svc_map();
 		db_put_row(data, stmt);
 		svc_reply(req, status, data);
+	} else if (rc == SQLITE_DONE) {
+		svc_reply_error(req, 404, "there is no such one");
+	} else {
+		db_reply_failure(req, stmt);
 	}
 	(void)sqlite3_reset(stmt);
 }
@@ -133,14 +145,20 @@ static inline void
 db_reply_rows(struct svc_request *req, sqlite3_stmt *stmt)
 {
 	struct svc_data *data = svc_array();
+	int rc;
 
-	while (sqlite3_step(stmt) == SQLITE_ROW) {
+	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
 		svc_put_map(data, NULL);
 		db_put_row(data, stmt);
 		svc_end(data);
 	}
+	if (rc == SQLITE_DONE) {
+		svc_reply(req, 200, data);
+	} else {
+		svc_data_free(data);
+		db_reply_failure(req, stmt);
+	}
 	(void)sqlite3_reset(stmt);
-	svc_reply(req, 200, data);
 }
 
 /* Run a bound statement that changes something. Returns its SQLite code. */

@@ -43,6 +43,16 @@ open_database(void)
 	return mdb_txn_commit(txn);
 }
 
+/* LMDB does not align what it hands out. */
+static size_t
+number_of(const MDB_val *key)
+{
+	size_t number;
+
+	memcpy(&number, key->mv_data, sizeof(number));
+	return number;
+}
+
 /* Store text under the next number. Returns 0, or an LMDB code. */
 static int
 store(const char *text)
@@ -57,7 +67,7 @@ store(const char *text)
 		return rc;
 	if ((rc = mdb_cursor_open(txn, notices, &cursor)) == 0) {
 		if (mdb_cursor_get(cursor, &key, NULL, MDB_LAST) == 0)
-			number = *(size_t *)key.mv_data + 1;
+			number = number_of(&key) + 1;
 		mdb_cursor_close(cursor);
 		key = (MDB_val){ sizeof(number), &number };
 		rc = mdb_put(txn, notices, &key, &value, MDB_APPEND);
@@ -104,11 +114,14 @@ list_notices(struct svc_request *req, void *arg)
 	MDB_txn *txn;
 	MDB_val key, value;
 	char text[4096];
-	int count = 0;
+	int rc, count = 0;
 
 	(void)arg;
-	if (mdb_txn_begin(env, NULL, MDB_RDONLY, &txn) != 0 ||
-	    mdb_cursor_open(txn, notices, &cursor) != 0) {
+	if ((rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn)) == 0 &&
+	    (rc = mdb_cursor_open(txn, notices, &cursor)) != 0)
+		mdb_txn_abort(txn);
+	if (rc != 0) {
+		svc_log_error("notices.mdb: %s", mdb_strerror(rc));
 		svc_data_free(list);
 		svc_reply_error(req, 500, "the notices cannot be read");
 		return;

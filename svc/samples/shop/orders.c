@@ -2,76 +2,113 @@
  * orders: accepts an order when its user exists and has paid. Owns orders.db.
  *
  *	POST /orders --> users.get --> payments.charge --> orders.db, event
+ *
+ * An order is pending until it is known how it ended. No answer from payments
+ * does not mean that nothing was charged, so it is asked again under the same
+ * name, which charges once; when it stays silent the order stays pending.
  */
 #include <time.h>
 #include <unistd.h>
 
 #include "db.h"
 
+enum {
+	CHARGE_TRIES = 3
+};
+
 static sqlite3 *db;
 static sqlite3_stmt *insert, *finish, *get, *list;
 
-/* An order on its way; freed when it is closed. */
+/* An order on its way; freed when its request is answered. */
 struct order {
 	int64_t id, user, amount;
 	const char *item; /* borrowed from the request */
 	char name[64]; /* as payments knows it; unique, also across a reset */
+	int tries;     /* to charge it */
 };
 
 /* Write down how it ended, and tell whom it concerns. */
-static void
+static bool
 close_order(struct svc_request *req, struct order *order, const char *state)
 {
 	struct svc_data *event = svc_map();
-	bool is_accepted = strcmp(state, "accepted") == 0;
+	char topic[64];
 
 	db_bind(finish, "si", state, order->id);
-	if (db_run(finish) != SQLITE_OK)
-		svc_log_error("update: %s", sqlite3_errmsg(db));
+	if (db_run(finish) != SQLITE_OK) {
+		svc_log_error("order %lld is %s, but stays pending: %s",
+		    (long long)order->id, state, sqlite3_errmsg(db));
+		svc_data_free(event);
+		return false;
+	}
 	svc_put_int(event, "order", order->id);
 	svc_put_int(event, "user", order->user);
 	svc_put_str(event, "item", order->item);
 	svc_put_int(event, "amount", order->amount);
-	svc_publish(svc_of(req),
-	    is_accepted ? "orders.accepted" : "orders.refused", event);
+	(void)snprintf(topic, sizeof(topic), "orders.%s", state);
+	svc_publish(svc_of(req), topic, event);
+	return true;
+}
+
+static void
+accept(struct svc_request *req, struct order *order)
+{
+	char path[64];
+
+	if (!close_order(req, order, "accepted")) {
+		svc_reply_error(req, 500, "order %lld is paid but pending",
+		    (long long)order->id);
+	} else {
+		(void)snprintf(path, sizeof(path), "/orders/%lld",
+		    (long long)order->id);
+		svc_reply_header(req, "location", path);
+		db_bind(get, "i", order->id);
+		db_reply_row(req, 201, get);
+	}
 	free(order);
 }
 
-/* A service that we need said no, or could not be asked. */
 static void
-refuse(struct svc_request *req, struct order *order, const char *who,
-    const struct svc_answer *answer)
+refuse(struct svc_request *req, struct order *order, int status,
+    const char *why)
 {
-	int status = svc_answer_status(answer);
-
-	if (status == 404)
-		svc_reply_error(req, 422, "there is no user %lld",
-		    (long long)order->user);
-	else if (status == 402)
-		svc_reply_error(req, 402, "%s", svc_answer_error(answer));
-	else
-		svc_reply_error(req, 503, "%s could not be asked: %s", who,
-		    svc_answer_error(answer));
-	close_order(req, order, "refused");
+	svc_reply_error(req, status, "%s", why);
+	(void)close_order(req, order, "refused");
+	free(order);
 }
+
+static void charge(struct svc_request *req, struct order *order);
 
 static void
 on_charged(const struct svc_answer *answer, void *arg)
 {
 	struct svc_request *req = svc_answer_request(answer);
 	struct order *order = arg;
-	char path[64];
 
-	if (!svc_answer_is_ok(answer)) {
-		refuse(req, order, "payments", answer);
-		return;
+	if (svc_answer_is_ok(answer)) {
+		accept(req, order);
+	} else if (svc_answer_status(answer) == 402) {
+		refuse(req, order, 402, svc_answer_error(answer));
+	} else if (order->tries < CHARGE_TRIES) {
+		charge(req, order);
+	} else {
+		svc_reply_error(req, 503,
+		    "order %lld is pending, payments could not be asked: %s",
+		    (long long)order->id, svc_answer_error(answer));
+		free(order);
 	}
-	(void)snprintf(path, sizeof(path), "/orders/%lld",
-	    (long long)order->id);
-	svc_reply_header(req, "location", path);
-	db_bind(get, "i", order->id);
-	close_order(req, order, "accepted"); /* first, so that get sees it */
-	db_reply_row(req, 201, get);
+}
+
+static void
+charge(struct svc_request *req, struct order *order)
+{
+	struct svc_data *data = svc_map();
+
+	order->tries++;
+	svc_put_str(data, "order", order->name);
+	svc_put_int(data, "user", order->user);
+	svc_put_int(data, "amount", order->amount);
+	svc_call(req, "payments.charge", data, 0, on_charged, order);
 }
 
 static void
@@ -79,17 +116,13 @@ on_user(const struct svc_answer *answer, void *arg)
 {
 	struct svc_request *req = svc_answer_request(answer);
 	struct order *order = arg;
-	struct svc_data *charge;
 
-	if (!svc_answer_is_ok(answer)) {
-		refuse(req, order, "users", answer);
-		return;
-	}
-	charge = svc_map();
-	svc_put_str(charge, "order", order->name);
-	svc_put_int(charge, "user", order->user);
-	svc_put_int(charge, "amount", order->amount);
-	svc_call(req, "payments.charge", charge, 0, on_charged, order);
+	if (svc_answer_is_ok(answer))
+		charge(req, order);
+	else if (svc_answer_status(answer) == 404)
+		refuse(req, order, 422, "there is no such user");
+	else
+		refuse(req, order, 503, svc_answer_error(answer));
 }
 
 /* Write the order down as pending. Returns false when that failed. */
@@ -120,7 +153,7 @@ add_order(struct svc_request *req, void *arg)
 	if (order == NULL)
 		return;
 	order->item = svc_str(svc_get(in, "item"));
-	if (order->item == NULL ||
+	if (order->item == NULL || *order->item == '\0' ||
 	    !svc_int(svc_get(in, "user"), &order->user) ||
 	    !svc_int(svc_get(in, "amount"), &order->amount) ||
 	    order->amount <= 0) {
