@@ -125,6 +125,9 @@ class System:
     def __init__(self, directory):
         self.dir = pathlib.Path(directory)
         self.conf = self.dir / "msvc.ini"
+        # A name without a space, wherever the build folder is.
+        self.samples = self.dir / "samples"
+        self.samples.symlink_to(SAMPLES)
         self.run_dir = self.dir / "run"
         self.log_dir = self.dir / "log"
         self.host, self.port = loopback_address(), 8080
@@ -134,7 +137,7 @@ class System:
     # -- configuration and the command line
 
     def write(self, text, router="", head=""):
-        text = text.replace("{samples}", str(SAMPLES)).replace("{dir}", str(self.dir))
+        text = text.replace("{samples}", str(self.samples)).replace("{dir}", str(self.dir))
         listen = "" if "listen" in router else f"listen = {self.host}:{self.port}\n"
         workers = "" if "workers" in router else f"workers = {WORKERS}\n"
         self.conf.write_text(

@@ -162,3 +162,51 @@ def test_completion_knows_every_command():
          'printf "%s\\n" "${COMPREPLY[@]}"', "-", str(ROOT / "conf" / "msvc.bash")],
         capture_output=True, text=True)
     assert script and set(COMMANDS) <= set(result.stdout.split()), result.stderr
+
+
+def test_every_result_is_json_when_asked(msvc):
+    msvc.write(ECHO)
+
+    def result(*args, code=0):
+        done = msvc.command("-o", "json", *args)
+        assert done.returncode == code, (args, done.stderr)
+        return json.loads(done.stdout) if done.stdout else None
+
+    assert result("version")["version"]
+    assert result("check")["services"] == ["echo"]
+    started = result("start")
+    msvc.supervisor_pid = msvc.lock_pid()
+    assert started["supervisor"]["pid"] == msvc.supervisor_pid
+    assert started["services"][0]["state"] == "ready"
+    assert [s["name"] for s in result("status", "echo")["services"]] == ["echo"]
+    assert result("reload") == {
+        "added": 0, "removed": 0, "restarted": 0, "applied": 0, "kept": 1}
+    assert result("call", "GET /x")["path"] == "/x"
+    for args in (("restart", "echo"), ("stop", "echo"), ("start", "echo")):
+        assert result(*args) is None
+    msvc.conf.write_text(msvc.conf.read_text() + "[x]\n")
+    assert result("check", code=1)["errors"]
+    assert result("stop") is None
+
+
+def test_logs_follow_over_many_rotations_without_a_gap(msvc):
+    (msvc.dir / "t.sh").write_text(
+        f"echo first; until [ -e {msvc.dir}/go ]; do sleep 0.01; done\n"
+        "i=0; while [ $i -lt 60 ]; do seq -f \"line %g of a long story of a service "
+        "xxxxxxxxxxxxxxxxxxxx\" $((i*50+1)) $((i*50+50)); i=$((i+1)); sleep 0.01; done\n"
+        "exec sleep 1000\n")
+    msvc.start("[service t]\ncommand = /bin/sh {dir}/t.sh\nready = none\n",
+               head="log_max_size = 20k\nlog_keep = 20\n")
+    msvc.log_has("first", "t")
+    follow = subprocess.Popen(
+        [BIN / "msvc", "-c", msvc.conf, "logs", "-f", "-n", "1", "t"],
+        stdout=subprocess.PIPE, text=True)
+    try:
+        assert "first" in follow.stdout.readline()
+        (msvc.dir / "go").touch()
+        for number in range(1, 3001):
+            assert f"line {number} of" in follow.stdout.readline()
+    finally:
+        follow.send_signal(signal.SIGINT)
+        follow.wait(DEADLINE)
+    assert (msvc.log_dir / "t.log.5").exists()

@@ -1,5 +1,8 @@
 """Real libnng as caller, service, publisher and subscriber; garbage on links."""
 
+import http.client
+import io
+import json
 import os
 import socket
 import threading
@@ -8,7 +11,7 @@ import msgpack
 import pytest
 
 import nng
-from conftest import ECHO, SAMPLES, wait_for
+from conftest import DEADLINE, ECHO, SAMPLES, read_all, wait_for
 
 PLAIN = "[service plain]\ncommand = {samples}/plain_nng\nroute = /\n"
 SP_REP = b"\0SP\0\0\x31\0\0"
@@ -201,15 +204,38 @@ def _publish_until(pub, fast, body):
         return None
 
 
+REMOTE = (
+    ECHO.replace("route = /", "route = /far")
+    + "[service remote]\nurl = tcp://{far}\n"
+    "[route near]\nmatch = GET /near\nservice = remote\nop = GET /far/away\n")
+
+
+def state_of(msvc, name):
+    return msvc.service(name)["state"]
+
+
 def test_a_service_behind_a_url_is_reached_through_libnng(msvc):
     """The far side is this router's own TCP port: its REQ callers are url links."""
+    msvc.start(REMOTE.replace("{far}", f"{msvc.host}:{msvc.port}"))
+    assert msvc.get("/near").json["path"] == "/far/away"
+    assert wait_for(lambda: state_of(msvc, "remote") == "ready", "remote to be ready")
+    with msvc.load("GET", "/near", connections=8) as load:
+        load.wait_answers(1000)
+    assert load.failures == []
+
+
+def test_status_tells_whether_a_url_is_reached(msvc):
+    far = f"tcp://{msvc.host}:7070"
     msvc.start(
-        ECHO.replace("route = /", "route = /far")
-        + f"[service remote]\nurl = tcp://{msvc.host}:{msvc.port}\n"
-        "[route near]\nmatch = GET /near\nservice = remote\nop = GET /far/away\n")
-    answer = wait_for(
-        lambda: (a := msvc.get("/near")).status == 200 and a, "the remote service")
-    assert answer.json["path"] == "/far/away"
+        f"[service remote]\nurl = {far}\nroute = /far\ntimeout = 300ms\n", check=False)
+    assert state_of(msvc, "remote") == "starting"
+    answer = msvc.get("/far")
+    assert answer.status == 503 and answer.json["cause"] == "unreachable"
+    with nng.Socket("rep") as sock:
+        sock.listen(far)
+        wait_for(lambda: state_of(msvc, "remote") == "ready", "the link")
+    wait_for(lambda: state_of(msvc, "remote") == "starting", "the loss to be told")
+    assert msvc.log_has(r"remote: link lost", "router")
 
 
 def test_a_url_that_nobody_listens_on_is_503(msvc):
@@ -218,3 +244,156 @@ def test_a_url_that_nobody_listens_on_is_503(msvc):
         check=False)
     assert msvc.get("/far").status in (503, 504)
     assert msvc.get("/hello").status == 200
+
+
+class Caller:
+    """An SP caller made by hand, for what libnng would never send."""
+
+    def __init__(self, system, protocol=b"\x30", receive_buffer=None):
+        self.sock = socket.socket()
+        if receive_buffer:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.sock.settimeout(DEADLINE)
+        self.sock.connect((system.host, system.port))
+        self.sock.sendall(b"\0SP\0\0" + protocol + b"\0\0")
+        assert self.read(8) == b"\0SP\0\0\x31\0\0"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.sock.close()
+
+    def read(self, count):
+        data = b""
+        while len(data) < count:
+            piece = self.sock.recv(count - len(data))
+            assert piece, "closed"
+            data += piece
+        return data
+
+    def send(self, *frames, header=0x80000000):
+        body = header.to_bytes(4, "big") + b"".join(msgpack.packb(f) for f in frames)
+        self.sock.sendall(len(body).to_bytes(8, "big") + body)
+
+    def receive(self):
+        body = self.read(int.from_bytes(self.read(8), "big"))
+        return list(msgpack.Unpacker(io.BytesIO(body[4:]), raw=False, strict_map_key=False))
+
+    def hello(self):
+        assert self.receive()[0][0] == 9
+        self.send([9, {"version": 1, "max_batch": 64, "window": 65536}])
+
+
+def health(system):
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(str(system.run_dir / "admin.sock"))
+        sock.sendall(b"GET /-/health HTTP/1.1\r\nHost: x\r\n\r\n")
+        return json.loads(read_all(sock).partition(b"\r\n\r\n")[2])
+
+
+def test_credit_beyond_all_bounds_hurts_no_service(echo):
+    with Caller(echo) as caller:
+        caller.hello()
+        caller.send([0, 1, "GET /stream/2000000", {}, None])
+        caller.send([4, 1, 2**64 - 1])
+        total, last = 0, False
+        while not last:
+            for frame in caller.receive():
+                if frame[0] != 3:
+                    continue
+                if total == 0:
+                    caller.send([4, 1, 2**64 - 1])
+                total += len(frame[4])
+                last = last or bool(frame[3] & 1)
+        assert total == 2000000
+    assert health(echo)["bad_responses"] == 0
+    assert echo.get("/hello").status == 200
+
+
+def test_a_caller_that_does_not_read_is_cut_off_and_counted(msvc):
+    msvc.start(ECHO, router="link_queue = 1m\n")
+    with Caller(msvc, receive_buffer=4096) as caller:
+        caller.hello()
+        for number in range(1, 50):
+            caller.send([0, number, "GET /bytes/1000000", {}, None])
+        wait_for(lambda: health(msvc)["links_cut"] == 1, "the caller to be cut off")
+    assert msvc.log_has(r"SP caller cut off: the peer does not read", "router")
+    assert msvc.get("/hello").status == 200
+
+
+def test_a_message_of_countless_frames_closes_that_connection_only(echo):
+    with Caller(echo) as caller:
+        body = b"\x80\0\0\0" + b"\x91\x07" * 200000
+        caller.sock.sendall(len(body).to_bytes(8, "big") + body)
+        assert len(read_all(caller.sock)) < 1000  # HELLO
+    assert echo.get("/hello").status == 200
+
+
+RAW_SERVICE = r"""
+import os, socket, threading, msgpack
+s = socket.socket(socket.AF_UNIX); s.bind(os.environ['MSVC_LISTEN'][6:]); s.listen(9)
+def read(c, n):
+    data = b''
+    while len(data) < n:
+        piece = c.recv(n - len(data))
+        if not piece: raise EOFError
+        data += piece
+    return data
+def say(c, id, *frames):
+    body = (0x80000000 + id).to_bytes(4, 'big') + b''.join(msgpack.packb(f) for f in frames)
+    c.sendall(b'\1' + len(body).to_bytes(8, 'big') + body)
+def serve(c):
+    try:
+        c.sendall(b'\0SP\0\0\x31\0\0'); read(c, 8)
+        %(greet)s
+        while True:
+            body = read(c, int.from_bytes(read(c, 9)[1:], 'big'))
+            unpacker = msgpack.Unpacker(); unpacker.feed(body[4:])
+            for f in unpacker:
+                if f[0] == 0:
+                    id = f[1]
+                    %(answer)s
+    except (EOFError, OSError):
+        c.close()
+while True:
+    threading.Thread(target=serve, args=(s.accept()[0],)).start()
+"""
+GREET = "say(c, 0, [9, {'version': 1, 'max_batch': 9, 'window': 9}]);" * 2
+ODD_SERVICES = {
+    "answers 0 and others first": (
+        GREET, "say(c, 0, [1, 0, 200, {}, 'no'], [1, 0x7fffffff, 200, {}, 'no'],"
+        " [3, 77, 0, 1, b'no'], [1, id, 200, {}, 'yes'], [1, id, 200, {}, 'no'])", 200),
+    "says hello twice": (GREET, "say(c, 0, [1, id, 200, {}, 'yes'])", 200),
+    "streams without hello": (
+        "pass", "say(c, id, [1, id, 200, {':stream': 1}, None], [3, id, 0, 1, b'x'])", 502),
+    "a chunk first": (GREET, "say(c, 0, [3, id, 0, 1, b'x'])", 502),
+    "two heads": (
+        GREET, "say(c, 0, [1, id, 200, {':stream': 1}, None], [1, id, 200, {}, 'no'])", None),
+    "more than its window": (
+        GREET, "say(c, 0, [1, id, 200, {':stream': 1}, None], [3, id, 0, 0, b'x' * 300000])",
+        None),
+    "too many frames": (GREET, r"c.sendall(b'\1' + (2000004).to_bytes(8, 'big')"
+                        r" + b'\x80\0\0\0' + b'\x91\x07' * 1000000)", 502),
+    "too long": (GREET, r"c.sendall(b'\1' + (1 << 40).to_bytes(8, 'big'))", 502),
+}
+
+
+@pytest.mark.parametrize("kind", ODD_SERVICES)
+def test_an_odd_service_hurts_nobody_else(msvc, kind):
+    greet, answer, expected = ODD_SERVICES[kind]
+    (msvc.dir / "svc.py").write_text(RAW_SERVICE % {"greet": greet, "answer": answer})
+    msvc.start(
+        ECHO.replace("route = /", "route = /good")
+        + "[service odd]\ncommand = /usr/bin/python3 {dir}/svc.py\nready = listen\n"
+        "route = /odd\ntimeout = 5s\n")
+    for _ in range(3):
+        if expected is None:
+            with pytest.raises((http.client.HTTPException, ConnectionError)):
+                msvc.get("/odd")
+        else:
+            answer = msvc.get("/odd")
+            assert answer.status == expected, answer.body
+            assert expected != 200 or answer.json == "yes"
+    assert health(msvc)["bad_responses"] == (0 if expected == 200 else 3)
+    assert msvc.get("/good").status == 200

@@ -1,11 +1,13 @@
 """Routes, balancing, deadlines, and what a client gets when a service cannot."""
 
 import concurrent.futures
+import json
 import os
 import signal
+import socket
 import time
 
-from conftest import ECHO, wait_for
+from conftest import ECHO, read_all, wait_for
 
 
 def test_the_most_specific_route_wins(msvc):
@@ -37,11 +39,16 @@ def test_path_parameters_and_operations_reach_the_service(msvc):
 
 def test_load_is_spread_over_instances(msvc):
     msvc.start(ECHO + "instances = 3\n")
+    seen = set()
+    # An instance may be ready a moment before the router is linked to it.
+    wait_for(
+        lambda: seen.add(msvc.get("/x").json["instance"]) or len(seen) == 3, "all links")
     with concurrent.futures.ThreadPoolExecutor(6) as pool:
         list(pool.map(lambda _: msvc.get("/sleep/50"), range(18)))
     wait_for(lambda: msvc.log("access").count("/sleep/50") == 18, "access lines")
+    lines = [line for line in msvc.log("access").splitlines() if "/sleep/50" in line]
     for index in (1, 2, 3):
-        assert 4 <= msvc.log("access").count(f" echo/{index} ") <= 8
+        assert 4 <= sum(f" echo/{index} " in line for line in lines) <= 8
 
 
 def test_the_deadline_is_answered_with_504(msvc):
@@ -121,3 +128,40 @@ def test_a_stopped_process_is_a_timeout_and_recovers(msvc):
     finally:
         os.kill(pid, signal.SIGCONT)
     assert wait_for(lambda: msvc.get("/hello").status == 200, "an answer")
+
+
+def test_a_service_removed_by_reload_ends_what_waits_and_finishes_what_runs(msvc):
+    keep = "[service keep]\ncommand = {samples}/echo\nroute = /\n"
+    gone = (
+        "[service gone]\ncommand = {samples}/echo\n"
+        "[route gone]\nmatch = GET /gone\nservice = gone\nop = GET /sleep/1500\n")
+    late = (
+        "[service late]\ncommand = /bin/false\nroute = /late\nready = none\n"
+        "restart_delay = 30s\nrestart_delay_max = 60s\ntimeout = 120s\n")
+    msvc.start(keep + gone + late, check=False)
+    wait_for(lambda: msvc.instance("late")["state"] == "backoff", "backoff")
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        running = [pool.submit(msvc.get, "/gone") for _ in range(3)]
+        waiting = [pool.submit(msvc.get, "/late") for _ in range(3)]
+        wait_for(lambda: _connections(msvc) >= 6, "the requests to be there")
+        assert msvc.reload(keep).returncode == 0
+        assert {f.result(10).status for f in waiting} == {503}
+        assert {f.result().status for f in running} == {200}
+    assert msvc.get("/gone").json["service"] == "keep"
+
+
+def _connections(system):
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(str(system.run_dir / "admin.sock"))
+        sock.sendall(b"GET /-/health HTTP/1.1\r\nHost: x\r\n\r\n")
+        return json.loads(read_all(sock).partition(b"\r\n\r\n")[2])["connections_open"]
+
+
+def test_field_values_reach_the_service_as_utf8(echo):
+    def shown(value):
+        answer = echo.raw(
+            b"GET / HTTP/1.1\r\nHost: x\r\nX-A: " + value + b"\r\nConnection: close\r\n\r\n")
+        return json.loads(answer.partition(b"\r\n\r\n")[2])["headers"]["x-a"]
+    assert shown("caf\u00e9".encode()) == "caf\u00e9"
+    assert shown(b"caf\xe9") == "caf\u00e9"
+    assert shown(b"\xc0\xaf") == "\u00c0\u00af"

@@ -489,6 +489,8 @@ def test_descriptors_do_not_leak_over_restarts(echo):
         wait_for(lambda: echo.get("/hello").status == 200, "an answer")
 
     restart(2)
+    # The logger opens a file with its first line, which may come late.
+    wait_for(lambda: echo.log("access") and echo.log("router"), "the log files")
     before = counts()
     for generation in range(3, 6):
         assert echo.command("restart", "echo").returncode == 0
