@@ -9,3 +9,27 @@ $(B)/bench/ipc: $(BENCH_IPC) tests/bench/ipc.h $(B)/lib/ipc.a
 .PHONY: bench-ipc
 bench-ipc: $(B)/bench/ipc
 	$(B)/bench/ipc -o $(B)/bench/ipc.json
+
+# What HTTP over TCP costs on this machine with nothing behind it.
+$(B)/bench/floor: tests/bench/floor.c
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) $(ALL_LDFLAGS) -o $@ $<
+
+$(B)/bench/call: tests/bench/call.c tests/bench/ipc_raw.c \
+    tests/bench/ipc_run.c tests/bench/ipc.h $(B)/lib/libmsvc.a
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) $(ALL_LDFLAGS) -o $@ \
+	    $(filter %.c %.a,$^) $(MSGPACK_LIBS)
+
+.PHONY: bench-call
+bench-call: all $(B)/bench/call
+	@MSVC_BUILD="$(B)" tests/bench/call.py
+
+# From SIGKILL to the next process; a thousand services up and down.
+$(B)/bench/restart: tests/bench/restart.c
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) $(ALL_LDFLAGS) -o $@ $<
+
+.PHONY: bench-restart
+bench-restart: all $(B)/bench/restart
+	@MSVC_BUILD="$(B)" tests/bench/restart.py $(BENCH_ARGS)

@@ -3,8 +3,9 @@
 
 Each system answers the same 60-byte JSON from a process behind a unix socket
 with keep-alive; wrk drives them at 1, 4, 16, 64 and 256 connections in
-interleaved rounds. Prints medians and the ratio to the best peer, and writes
-them as JSON. usage: http.py [--rounds N] [--seconds S] [--json FILE]
+interleaved rounds. "floor" is a bare loop that answers the same bytes with
+nothing behind it: the machine's own limit. Prints medians and the ratios to
+the best peer and to the floor, and writes them as JSON. usage: entry.py [--rounds N] [--seconds S] [--json FILE]
 [--connections LIST] [--only NAME,...]
 """
 
@@ -24,7 +25,7 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / os.environ.get("MSVC_BUILD", "build")
 HOST = "127.0.0.1"
-PORTS = {"msvc": 18080, "nginx": 18081, "haproxy": 18082}
+PORTS = {"msvc": 18080, "nginx": 18081, "haproxy": 18082, "floor": 18083}
 BODY = '{"message":"hello","from":"one small service behind a door"}'
 assert len(BODY) == 60
 
@@ -128,11 +129,11 @@ def measure(port, connections, seconds):
         capture_output=True, text=True, check=True).stdout
     bad = re.search(r"Non-2xx or 3xx responses: (\d+)|Socket errors: (.*)", out)
     if bad:
-        raise SystemExit(f"http.py: errors during the run: {bad.group(0)}")
+        raise SystemExit(f"entry.py: errors during the run: {bad.group(0)}")
     return {
         "rps": float(re.search(r"Requests/sec:\s+([\d.]+)", out).group(1)),
-        "p50_us": to_us(re.search(r"50%\s+(\S+)", out).group(1)),
-        "p99_us": to_us(re.search(r"99%\s+(\S+)", out).group(1)),
+        "p50_us": to_us(re.search(r"^\s+50%\s+(\S+)", out, re.M).group(1)),
+        "p99_us": to_us(re.search(r"^\s+99%\s+(\S+)", out, re.M).group(1)),
     }
 
 
@@ -140,9 +141,9 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=3)
-    parser.add_argument("--json", default=str(BUILD / "bench/http.json"))
+    parser.add_argument("--json", default=str(BUILD / "bench/entry.json"))
     parser.add_argument("--connections", default="1,4,16,64,256")
-    parser.add_argument("--only", default="msvc,nginx,haproxy")
+    parser.add_argument("--only", default="msvc,nginx,haproxy,floor")
     parser.add_argument("--workers", type=int, default=1)
     args = parser.parse_args()
     names = args.only.split(",")
@@ -150,6 +151,7 @@ def main():
     servers = []
     with tempfile.TemporaryDirectory(prefix="msvc-bench-") as temp:
         directory = pathlib.Path(temp)
+        directory.chmod(0o755)  # nginx's workers are another user's
         try:
             servers.append(start_msvc(directory, args.workers))
             if len(names) > 1 or names != ["msvc"]:
@@ -162,6 +164,8 @@ def main():
                 path.write_text(HAPROXY.format(
                     dir=directory, host=HOST, port=PORTS["haproxy"], workers=args.workers))
                 servers.append(Server("haproxy", "-db", "-f", path))
+            if "floor" in names:
+                servers.append(Server(BUILD / "bench/floor", HOST, str(PORTS["floor"])))
             for name in names:
                 wait_up(PORTS[name])
             results = run_rounds(names, counts, args)
@@ -184,10 +188,10 @@ def run_rounds(names, counts, args):
 
 
 def report(names, counts, results, args):
-    peers = [n for n in names if n != "msvc"]
+    peers = [n for n in names if n in ("nginx", "haproxy")]
     rows = []
     print(f"requests/s (p50 us, p99 us): medians of {args.rounds} rounds of {args.seconds} s")
-    print(f"{'conns':>6}" + "".join(f"{n:>28}" for n in names) + "   ratio  p99 ratio")
+    print(f"{'conns':>6}" + "".join(f"{n:>28}" for n in names) + "   ratio  p99 ratio  of floor")
     for count in counts:
         line = f"{count:>6}"
         for name in names:
@@ -199,7 +203,10 @@ def report(names, counts, results, args):
                 results[n, count]["rps"] for n in peers)
             row["p99_ratio"] = results["msvc", count]["p99_us"] / min(
                 results[n, count]["p99_us"] for n in peers)
-            line += f"   {row['ratio']:.2f}   {row['p99_ratio']:.2f}"
+            line += f"{row['ratio']:>8.2f}{row['p99_ratio']:>11.2f}"
+        if "floor" in names and "msvc" in names:
+            row["of_floor"] = results["msvc", count]["rps"] / results["floor", count]["rps"]
+            line += f"{row['of_floor']:>10.2f}"
         rows.append(row)
         print(line)
     path = pathlib.Path(args.json)

@@ -27,6 +27,10 @@ struct bench_run {
 	uint32_t samples_ns[BENCH_SAMPLE_MAX];
 };
 
+struct bench_result {
+	double per_second, p50_us, p99_us;
+};
+
 /* One way to ask and answer; both functions leave only by exit or a signal. */
 struct bench_means {
 	const char *name;
@@ -46,6 +50,16 @@ void bench_sent(struct bench_run *run, unsigned slot);
 
 /* Returns false when the time is up. */
 bool bench_received(struct bench_run *run, unsigned slot);
+
+/* What a run with at least one reply comes to; sorts its samples. */
+struct bench_result bench_result_of(struct bench_run *run);
+
+/*
+ * Run the means' two processes for so long with depth requests in flight.
+ * run is memory shared with children.
+ */
+struct bench_result bench_measure(const struct bench_means *means,
+    unsigned depth, int duration_ms, struct bench_run *run);
 
 /* Print and exit 1: the bench itself is broken. */
 void bench_fail(const char *what) __attribute__((noreturn));
