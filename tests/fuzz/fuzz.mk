@@ -17,33 +17,40 @@ FUZZ_OBJ  := $(patsubst %.c,$(B)/fuzz/obj/%.o,$(FUZZ_SRC)) \
 
 $(B)/fuzz/obj/%.o: %.c
 	@mkdir -p "$(@D)"
-	$(FUZZ_CC) $(FUZZ_CFLAGS) $(FUZZ_SAN) -fsanitize=fuzzer-no-link \
+	$(call step,FUZZ-CC $<)
+	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) $(FUZZ_SAN) -fsanitize=fuzzer-no-link \
 	    -c -o $@ $<
 
 $(B)/fuzz/obj/llhttp/%.o: /usr/share/llhttp/%.c
 	@mkdir -p "$(@D)"
-	$(FUZZ_CC) -std=c11 -O1 -g -w $(FUZZ_SAN) -fsanitize=fuzzer-no-link \
+	$(call step,FUZZ-CC $<)
+	$(Q)$(FUZZ_CC) -std=c11 -O1 -g -w $(FUZZ_SAN) -fsanitize=fuzzer-no-link \
 	    -DLLHTTP_STRICT_MODE=1 $(LLHTTP_CFLAGS) -c -o $@ $<
 
 # An archive, so that a fuzzer links only what it uses.
 $(B)/fuzz/all.a: $(FUZZ_OBJ)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(Q)$(AR) rcs $@ $^
 
 $(B)/fuzz/fuzz_%: $(B)/fuzz/obj/tests/fuzz/fuzz_%.o $(B)/fuzz/all.a
-	$(FUZZ_CC) $(FUZZ_SAN) -fsanitize=fuzzer -pthread -o $@ $^ -ljansson \
+	$(call step,FUZZ-LD $@)
+	$(Q)$(FUZZ_CC) $(FUZZ_SAN) -fsanitize=fuzzer -pthread -o $@ $^ -ljansson \
 	    $(INIH_LIBS) $(LLHTTP_PC) -lnng $(MSGPACK_LIBS) -lxxhash -lm
 
 .PRECIOUS: $(B)/fuzz/obj/%.o
 
-# Fails on a crash, a leak, or an input that takes longer than 5 seconds.
+# Fails on a crash, a leak, or an input that takes longer than 5 seconds; what
+# the fuzzer said is shown only then. One line tells how much was tried.
 .PHONY: test-fuzz $(FUZZ:%=test-fuzz-%)
 test-fuzz: $(FUZZ:%=test-fuzz-%)
 $(FUZZ:%=test-fuzz-%): test-fuzz-%: $(B)/fuzz/fuzz_%
-	@mkdir -p $(B)/fuzz/corpus/$*
-	$(B)/fuzz/fuzz_$* -max_total_time=$(FUZZ_SECONDS) -timeout=5 \
+	@mkdir -p "$(B)/fuzz/corpus/$*"
+	@"$(B)/fuzz/fuzz_$*" -max_total_time=$(FUZZ_SECONDS) -timeout=5 \
 	    -rss_limit_mb=1024 -print_final_stats=1 -verbosity=0 \
-	    -artifact_prefix=$(B)/fuzz/$*- \
-	    $(B)/fuzz/corpus/$* $(wildcard tests/fuzz/corpus/$*)
+	    -artifact_prefix="$(B)/fuzz/$*-" \
+	    "$(B)/fuzz/corpus/$*" tests/fuzz/corpus/$* \
+	    >"$(B)/fuzz/$*.out" 2>&1 || { cat "$(B)/fuzz/$*.out"; exit 1; }
+	@sed -n 's/^stat::number_of_executed_units: */fuzz_$*: nothing found, inputs tried: /p' \
+	    "$(B)/fuzz/$*.out"
 
 -include $(FUZZ_OBJ:.o=.d) $(FUZZ:%=$(B)/fuzz/obj/tests/fuzz/fuzz_%.d)
