@@ -19,7 +19,7 @@ PKG_CONFIG ?= pkg-config
 
 # msgpack-c is "msgpack" on Debian 12 and "msgpack-c" on 13.
 pkg = $(shell $(PKG_CONFIG) $(1) 2>/dev/null)
-MSGPACK_PC := $(shell $(PKG_CONFIG) --exists msgpack-c && echo msgpack-c || echo msgpack)
+MSGPACK_PC := $(shell $(PKG_CONFIG) --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
 MSGPACK_CFLAGS := $(call pkg,--cflags $(MSGPACK_PC))
 MSGPACK_LIBS := $(or $(call pkg,--libs $(MSGPACK_PC)),-lmsgpackc)
 INIH_LIBS := $(or $(call pkg,--libs inih),-linih)
@@ -71,13 +71,28 @@ all: $(PROGRAMS) $(LIBS) $(SAMPLES)
 
 -include tests/tests.mk
 
-$(B)/obj/%.o: %.c
+# Once a build folder: are the compiler and the libraries there? Better one
+# sentence now than a page of the compiler's.
+HEADERS := nng/nng.h msgpack.h ini.h llhttp.h xxhash.h uthash.h sqlite3.h lmdb.h
+$(B)/obj/.checked:
+	@mkdir -p $(@D)
+	@for tool in $(firstword $(CC)) $(PKG_CONFIG) nm objcopy; do \
+	    command -v $$tool >/dev/null || lost="$$lost $$tool"; done; \
+	for header in $(if $(shell command -v $(firstword $(CC))),$(HEADERS)); do \
+	    echo "#include <$$header>" | $(CC) -E $(MSGPACK_CFLAGS) \
+	        $(LLHTTP_CFLAGS) -x c - >/dev/null 2>&1 || \
+	        lost="$$lost $$header"; done; \
+	[ -z "$$lost" ] || { echo "missing:$$lost" >&2; \
+	    echo "Install what the build needs: tests/deps.sh build" >&2; exit 1; }
+	@touch $@
+
+$(B)/obj/%.o: %.c | $(B)/obj/.checked
 	@mkdir -p $(@D)
 	$(call step,CC $<)
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 # Not ours: no warnings of ours either.
-$(B)/obj/llhttp/%.o: /usr/share/llhttp/%.c
+$(B)/obj/llhttp/%.o: /usr/share/llhttp/%.c | $(B)/obj/.checked
 	@mkdir -p $(@D)
 	$(call step,CC $<)
 	$(Q)$(CC) -std=c11 -O2 -g -w -fPIC -fvisibility=hidden $(SAN_FLAGS) \
@@ -140,7 +155,7 @@ $(B)/lib/libmsvc.so: $(SVC_OBJ) $(IPC_CORE_OBJ)
 	    $(MSGPACK_LIBS)
 	$(Q)ln -sf libmsvc.so.0 $@
 
-$(B)/samples/plain_nng: svc/samples/plain_nng.c
+$(B)/samples/plain_nng: svc/samples/plain_nng.c | $(B)/obj/.checked
 	@mkdir -p $(@D)
 	$(call step,LD $@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< -lnng $(MSGPACK_LIBS)
@@ -157,4 +172,4 @@ $(B)/samples/%: svc/samples/%.c $(B)/lib/libmsvc.a
 clean:
 	rm -rf build
 
--include $(shell find $(B)/obj $(B)/samples -name '*.d' 2>/dev/null | sed 's/ /\\ /g')
+-include $(shell find $(B)/obj $(B)/samples $(B)/unit -name '*.d' 2>/dev/null | sed 's/ /\\ /g')

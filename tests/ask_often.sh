@@ -1,6 +1,7 @@
 #!/bin/sh
-# ask_often.sh URL COUNT: ask that often on kept-alive connections, print how
-# often each status came ("000": no answer).
+# ask_often.sh URL COUNT: ask that often, one after the other on a kept-alive
+# connection. Prints one line for each answer: its status ("000": none came)
+# and the seconds it took.
 set -eu
 url=$1
 count=$2
@@ -11,4 +12,5 @@ while [ $i -lt "$count" ]; do
 	printf 'url = "%s"\noutput = /dev/null\n' "$url"
 	i=$((i + 1))
 done >"$config"
-curl -s -K "$config" -w '%{http_code}\n' | sort | uniq -c || true
+# curl's exit code is that of the last answer; the lines tell more.
+curl -s -K "$config" -m 30 -w '%{http_code} %{time_total}\n' || true

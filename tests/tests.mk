@@ -7,17 +7,22 @@ MAKEJ = $(MAKE) --no-print-directory -j$(shell nproc)
 
 # -- for a newcomer: these install what is missing
 
+PORT ?= 8080
+
 .PHONY: demo run test
 demo:
 	@tests/deps.sh build
 	@$(MAKEJ) all
-	@tests/demo.sh "$(B)"
+	@tests/demo.sh "$(B)" "$(PORT)"
 
+# With a terminal, set -m makes Ctrl-C reach msvc alone: make would take it for
+# a failure and exit 2 after the clean stop.
 run:
 	@tests/deps.sh build
 	@$(MAKEJ) all
-	@mkdir -p build/shop/data
-	@"$(B)/bin/msvc" -c svc/samples/shop/shop.ini run
+	@echo 'The shop answers on http://127.0.0.1:$(PORT); Ctrl-C stops it.'
+	@conf=$$(tests/shop_conf.sh "$(B)" "$(PORT)") && \
+	    { [ ! -t 0 ] || set -m; } && "$(B)/bin/msvc" -c "$$conf" run
 
 test:
 	@tests/deps.sh build test
@@ -67,50 +72,85 @@ test-tsan:
 -include tests/fuzz/fuzz.mk
 -include tests/bench/bench.mk
 
-.PHONY: bench bench-http
+.PHONY: bench bench-entry
 bench:
 	@tests/deps.sh build bench
 	@$(MAKEJ) all
-	@$(MAKE) --no-print-directory bench-ipc bench-http
-bench-http: all
-	@MSVC_BUILD="$(B)" tests/bench/http.py $(BENCH_ARGS)
+	@$(MAKE) --no-print-directory bench-ipc bench-call bench-entry
+bench-entry: all $(B)/bench/floor
+	@MSVC_BUILD="$(B)" tests/bench/entry.py $(BENCH_ARGS)
 
 # -- lint
 
 OUR_C = $(shell git ls-files -co --exclude-standard '*.c' '*.h')
+TIDY_C = $(filter conf/% ipc/% supervisor/% router/% svc/%,$(filter %.c,$(OUR_C)))
+
+# Versions of these three differ in what they want. Ours are Debian 12's; where
+# they are missing the check is left to the machine that has them.
+CLANG_FORMAT := $(shell command -v clang-format-14)
+CLANG_TIDY   := $(shell command -v clang-tidy-14)
+CPPCHECK     := $(findstring 2.10,$(shell cppcheck --version 2>/dev/null))
 
 .PHONY: lint layers fmt fmt-check mandoc shellcheck tidy cppcheck
 lint: fmt-check layers mandoc shellcheck cppcheck tidy
+	@echo 'lint: clean'
 layers:
 	tests/layers.sh
+ifneq ($(CLANG_FORMAT),)
 fmt:
-	clang-format-14 -i $(OUR_C)
+	@$(CLANG_FORMAT) -i $(OUR_C)
 fmt-check:
-	clang-format-14 --dry-run -Werror $(OUR_C)
+	@echo '$(CLANG_FORMAT) --dry-run -Werror'
+	@$(CLANG_FORMAT) --dry-run -Werror $(OUR_C)
+else
+fmt:
+	@echo 'make fmt needs clang-format-14, as Debian 12 has it' >&2; exit 1
+fmt-check:
+	@echo 'fmt-check: SKIPPED, no clang-format-14 here'
+endif
 mandoc:
 	mandoc -T lint -W warning man/*.[1-9]
 	/usr/bin/python3 tests/man_keys.py
 shellcheck:
 	shellcheck tests/*.sh .ci/run
 	shellcheck -s bash conf/msvc.bash
+# It reads no system headers, so it is told what they would say. Of realloc()
+# it believes that the old block had no other owner; ASan checks leaks.
+ifneq ($(CPPCHECK),)
 cppcheck:
-	cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 \
-	    --enable=warning,performance,portability \
+	cppcheck --quiet -j $(shell nproc) --error-exitcode=1 --inline-suppr \
+	    --std=c11 --enable=warning,performance,portability \
 	    --suppress=missingIncludeSystem --suppress=normalCheckLevelMaxBranches \
+	    --suppress=memleakOnRealloc \
+	    --suppress=incorrectLogicOperator:ipc/value.c \
+	    $(addprefix --include=,$(wildcard /usr/include/*/sys/queue.h)) \
+	    -DLLHTTP_VERSION_MAJOR=9 -DLLHTTP_VERSION_MINOR=2 \
 	    -D_GNU_SOURCE -I. conf ipc supervisor router svc
+else
+cppcheck:
+	@echo 'cppcheck: SKIPPED, no cppcheck 2.10 here'
+endif
+# File by file: one run over several mixes up what it knows of them.
+ifneq ($(CLANG_TIDY),)
 tidy:
-	clang-tidy --quiet --warnings-as-errors='*' \
-	    $$(git ls-files -co --exclude-standard 'conf/*.c' 'ipc/*.c' \
-	    'supervisor/*.c' 'router/*.c' 'svc/*.c') -- \
-	    $(filter-out -MMD -MP,$(ALL_CFLAGS))
+	@echo '$(CLANG_TIDY) --warnings-as-errors=*'
+	@printf '%s\n' $(TIDY_C) | xargs -P $(shell nproc) -n 1 tests/tidy.sh \
+	    $(CLANG_TIDY) $(TIDY_FLAGS)
+else
+tidy:
+	@echo 'tidy: SKIPPED, no clang-tidy-14 here'
+endif
+TIDY_FLAGS = -std=c11 -D_GNU_SOURCE -DMSVC_VERSION='"$(VERSION)"' -I. \
+    $(MSGPACK_CFLAGS) $(LLHTTP_CFLAGS)
 
 .PHONY: help
 help:
-	@echo 'make demo        build, start the shop, walk through it, stop'
-	@echo 'make run         the shop in the foreground, Ctrl-C stops it'
+	@echo 'make demo        build, start the shop, walk through it, stop (PORT=8080)'
+	@echo 'make run         the shop in the foreground, Ctrl-C stops it (PORT=8080)'
 	@echo 'make test        unit and end-to-end tests'
 	@echo 'make             build into build/bin, build/lib, build/samples'
-	@echo 'make install     PREFIX=/usr/local DESTDIR='
+	@echo 'make install     PREFIX=/usr/local DESTDIR=; make uninstall'
+	@echo 'make clean       remove build/'
 	@echo 'make bench       speed, against nginx, HAProxy, libnng and ZeroMQ'
 	@echo 'make lint        format, layers, man pages, shell, cppcheck, clang-tidy'
 	@echo 'make fmt         settle the format'
