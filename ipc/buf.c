@@ -67,6 +67,19 @@ buf_make_room(struct buf *buf, size_t len)
 }
 
 void
+buf_append_uint(struct buf *buf, uint64_t value)
+{
+	char digits[20];
+	size_t at = sizeof(digits);
+
+	do {
+		digits[--at] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value != 0);
+	buf_append(buf, digits + at, sizeof(digits) - at);
+}
+
+void
 buf_printf(struct buf *buf, const char *fmt, ...)
 {
 	char *to = (char *)buf_reserve(buf, 1);

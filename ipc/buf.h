@@ -71,6 +71,9 @@ buf_append_byte(struct buf *buf, uint8_t byte)
 	buf->len++;
 }
 
+/* The value in decimal digits. */
+void buf_append_uint(struct buf *buf, uint64_t value);
+
 void buf_printf(struct buf *buf, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 

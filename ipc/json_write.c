@@ -116,21 +116,6 @@ json_put_bin(struct buf *out, const uint8_t *at, size_t len)
 	buf_append_byte(out, '"');
 }
 
-static void
-json_put_uint(struct buf *out, uint64_t value, bool is_negative)
-{
-	char digits[21];
-	size_t at = sizeof(digits);
-
-	do {
-		digits[--at] = (char)('0' + value % 10);
-		value /= 10;
-	} while (value > 0);
-	if (is_negative)
-		digits[--at] = '-';
-	buf_append(out, digits + at, sizeof(digits) - at);
-}
-
 static int
 json_put_integer(struct json_writer *writer)
 {
@@ -138,12 +123,13 @@ json_put_integer(struct json_writer *writer)
 	int64_t negative;
 
 	if (mp_get_uint(&writer->in, &value) == 0) {
-		json_put_uint(writer->out, value, false);
+		buf_append_uint(writer->out, value);
 		return 0;
 	}
 	if (mp_get_int(&writer->in, &negative) == -1)
 		return json_refuse(writer, "malformed MessagePack integer");
-	json_put_uint(writer->out, 0 - (uint64_t)negative, true);
+	buf_append_byte(writer->out, '-');
+	buf_append_uint(writer->out, 0 - (uint64_t)negative);
 	return 0;
 }
 

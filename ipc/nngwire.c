@@ -282,7 +282,7 @@ nngwire_end(struct wire *wire)
 	struct nngwire *self = nngwire_of(wire);
 	size_t len = buf_count(&wire->out) - wire->ready - PREFIX_LEN;
 
-	if (wire->ready > wire->limits.queue_max)
+	if (wire_is_full(wire))
 		wire->is_cut = true;
 	loop_task_add(wire->loop, &self->task);
 	if (wire->is_cut || wire->is_over || wire->out.is_failed) {
@@ -291,7 +291,7 @@ nngwire_end(struct wire *wire)
 	}
 	sp_prefix_encode(SP_TCP, len,
 	    wire->out.data + wire->out.head + wire->ready);
-	wire->ready = buf_count(&wire->out);
+	wire_close(wire);
 	self->is_drain_due = true;
 }
 

@@ -20,6 +20,23 @@ wire_malformed(struct wire *wire, const struct err *why)
 	wire_down(wire, why);
 }
 
+bool
+wire_is_full(const struct wire *wire)
+{
+	return wire->ready > wire->longest &&
+	       wire->ready - wire->longest > wire->limits.queue_max;
+}
+
+void
+wire_close(struct wire *wire)
+{
+	size_t len = buf_count(&wire->out) - wire->ready;
+
+	if (wire->ready == 0 || len > wire->longest)
+		wire->longest = len;
+	wire->ready = buf_count(&wire->out);
+}
+
 void
 wire_drop_open(struct wire *wire)
 {

@@ -42,7 +42,8 @@ struct wire_handler {
 
 struct wire_limits {
 	size_t message_max; /* bytes of one incoming message; larger is cut */
-	size_t queue_max;   /* unwritten bytes before the peer is cut off */
+	/* Unwritten bytes beside the longest message; more is cut off. */
+	size_t queue_max;
 };
 
 /*

@@ -25,6 +25,7 @@ struct wire {
 	struct wire_limits limits;
 	struct buf out;
 	size_t ready;       /* bytes of out in closed messages */
+	size_t longest;     /* of these messages; bytes */
 	uint64_t written;   /* ever taken by the kernel or libnng */
 	uint64_t discarded; /* ever dropped in wire_end() */
 	bool is_up;
@@ -42,6 +43,15 @@ void wire_down(struct wire *wire, const struct err *why);
 
 /* Likewise, for bytes that break the rules of SP. */
 void wire_malformed(struct wire *wire, const struct err *why);
+
+/*
+ * Is more unwritten than the limits allow? The longest message that waits does
+ * not count: whoever is busy taking it reads, however long that lasts.
+ */
+bool wire_is_full(const struct wire *wire);
+
+/* The message that is open is complete. */
+void wire_close(struct wire *wire);
 
 /* Forget the message that is open and whatever waits behind the ready bytes. */
 void wire_drop_open(struct wire *wire);

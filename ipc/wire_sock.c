@@ -435,9 +435,9 @@ sock_end(struct wire *wire)
 	size_t prefix_len = sp_prefix_len(sock->transport);
 	size_t len;
 
-	if (wire->ready > wire->limits.queue_max)
+	if (wire_is_full(wire))
 		sock_write(sock);
-	if (wire->ready > wire->limits.queue_max)
+	if (wire_is_full(wire))
 		wire->is_cut = true;
 	loop_task_add(wire->loop, &sock->task);
 	if (wire->is_cut || wire->is_over || wire->out.is_failed ||
@@ -448,7 +448,7 @@ sock_end(struct wire *wire)
 	len = buf_count(&wire->out) - wire->ready - prefix_len;
 	sp_prefix_encode(sock->transport, len,
 	    wire->out.data + wire->out.head + wire->ready);
-	wire->ready = buf_count(&wire->out);
+	wire_close(wire);
 	sock->is_drain_due = true;
 }
 

@@ -109,12 +109,17 @@ address_from_url(const char *url, union address *address_r, socklen_t *len_r,
 	return address_bad(err_r, url, "must begin with ipc:// or tcp://");
 }
 
+/* A socket of the kind that the URL's address wants. */
 static int
-address_socket(const union address *address, const char *url, struct err *err_r)
+address_open(const char *url, union address *address_r, socklen_t *len_r,
+    enum sp_transport *transport_r, struct err *err_r)
 {
-	int fd = socket(address->any.sa_family,
-	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd;
 
+	if (address_from_url(url, address_r, len_r, transport_r, err_r) < 0)
+		return -1;
+	fd = socket(address_r->any.sa_family,
+	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		err_set_errno(err_r, "%s: socket", url);
 	return fd;
@@ -136,11 +141,8 @@ wire_dial(const char *url, enum sp_transport *transport_r, struct err *err_r)
 {
 	union address address;
 	socklen_t len;
-	int fd;
+	int fd = address_open(url, &address, &len, transport_r, err_r);
 
-	if (address_from_url(url, &address, &len, transport_r, err_r) < 0)
-		return -1;
-	fd = address_socket(&address, url, err_r);
 	if (fd < 0)
 		return -1;
 	if (connect(fd, &address.any, len) == 0 || errno == EINPROGRESS)
@@ -163,11 +165,8 @@ wire_listen(const char *url, enum sp_transport *transport_r, struct err *err_r)
 {
 	union address address;
 	socklen_t len;
-	int fd;
+	int fd = address_open(url, &address, &len, transport_r, err_r);
 
-	if (address_from_url(url, &address, &len, transport_r, err_r) < 0)
-		return -1;
-	fd = address_socket(&address, url, err_r);
 	if (fd < 0)
 		return -1;
 	if (*transport_r == SP_IPC)

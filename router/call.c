@@ -10,6 +10,7 @@
 #include "access.h"
 #include "http.h"
 #include "meta.h"
+#include "peer.h"
 #include "problem.h"
 #include "routing.h"
 #include "snapshot.h"
@@ -194,6 +195,16 @@ find_service(struct call *call, struct problem *problem_r)
 	return service;
 }
 
+static bool
+is_sendable(const struct call *call, struct problem *problem_r)
+{
+	if (buf_count(&call->data) <= PEER_REQUEST_MAX)
+		return true;
+	problem_set(problem_r, 413, "too-large",
+	    "the request is larger than a message to a service can be");
+	return false;
+}
+
 void
 call_start(struct call *call, const struct frame *frame,
     const struct sp_header *header)
@@ -226,7 +237,7 @@ call_start(struct call *call, const struct frame *frame,
 	set_request_id(call);
 	worker->body_owner = &call->ex;
 	service = find_service(call, &problem);
-	if (service == NULL) {
+	if (service == NULL || !is_sendable(call, &problem)) {
 		answer_problem(call, &problem);
 		return;
 	}

@@ -53,11 +53,15 @@ call_take(struct caller *caller)
 	return call;
 }
 
-/* A caller that is to go leaves when the turn is over, not within a call. */
+/*
+ * A caller that is to go leaves when its last answer is written and the turn is
+ * over, not within a call.
+ */
 static void
 leave_when_empty(struct caller *caller)
 {
-	if (caller->worker->is_stopping && caller->flight_count == 0)
+	if (caller->worker->is_stopping && caller->flight_count == 0 &&
+	    link_queued(caller->link) == 0)
 		loop_task_add(caller->worker->loop, &caller->task);
 }
 
@@ -146,6 +150,12 @@ on_down(void *arg, const struct err *why)
 }
 
 static void
+on_drained(void *arg)
+{
+	leave_when_empty(arg);
+}
+
+static void
 on_task(struct loop_task *task)
 {
 	caller_free(loop_owner(task, struct caller, task));
@@ -154,6 +164,7 @@ on_task(struct loop_task *task)
 static const struct link_handler handler = {
 	.frame = on_frame,
 	.down = on_down,
+	.drained = on_drained,
 };
 
 static int

@@ -498,13 +498,19 @@ on_io(struct loop_io *io, uint32_t events)
 		conn_close(conn);
 }
 
-/* A client that takes nothing must not keep what the kernel holds for it. */
-static void
-cut_off(struct conn *conn)
+void
+conn_reset_on_close(struct conn *conn)
 {
 	struct linger linger = { .l_onoff = 1, .l_linger = 0 };
 
 	setsockopt(conn->io.fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+}
+
+/* A client that takes nothing must not keep what the kernel holds for it. */
+static void
+cut_off(struct conn *conn)
+{
+	conn_reset_on_close(conn);
 	conn_close(conn);
 }
 

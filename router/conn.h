@@ -112,6 +112,9 @@ size_t conn_feed(struct conn *conn, const uint8_t *bytes, size_t len);
 
 void conn_set_phase(struct conn *conn, enum conn_phase phase);
 
+/* Whenever it closes, the client sees a reset, and no end of a body. */
+void conn_reset_on_close(struct conn *conn);
+
 /* Something is to be written, or pending input may go on. */
 void conn_touch(struct conn *conn);
 

@@ -233,12 +233,17 @@ conn_on_problem(struct exchange *ex, const struct problem *problem)
 	conn_answer_problem(loop_owner(ex, struct conn, ex), problem);
 }
 
-/* The missing last chunk tells the client that the body is not whole. */
+/*
+ * The missing last chunk tells the client that the body is not whole; without
+ * chunks only a reset does (RFC 9112 section 8).
+ */
 void
 conn_on_abort(struct exchange *ex)
 {
 	struct conn *conn = loop_owner(ex, struct conn, ex);
 
 	conn->keep_alive = false;
+	if (http_parser_request(conn->parser)->minor == 0)
+		conn_reset_on_close(conn);
 	finish(conn);
 }

@@ -11,6 +11,7 @@
 #include "http.h"
 #include "media.h"
 #include "meta.h"
+#include "peer.h"
 #include "problem.h"
 #include "routing.h"
 #include "snapshot.h"
@@ -60,6 +61,8 @@ find_route(struct conn *conn, const struct snapshot *snapshot,
 {
 	struct pattern_match *match = &conn->worker->match;
 
+	/* A request that waits finds its own match again when it is sent. */
+	conn->worker->body_owner = NULL;
 	if (req->method_len == 7 && memcmp(req->method, "CONNECT", 7) == 0) {
 		problem_set(problem_r, 501, "method",
 		    "CONNECT: this is no proxy");
@@ -160,10 +163,10 @@ own_scratch(struct conn *conn, const struct http_request *req)
 
 	if (worker->body_owner == &conn->ex)
 		return;
-	worker->body_owner = &conn->ex;
 	find_route(conn, conn->view->snapshot, req, &unused);
 	buf_clear(&worker->body);
 	put_payload(&worker->body, req, &unused);
+	worker->body_owner = &conn->ex;
 }
 
 static void
@@ -223,6 +226,28 @@ const struct exchange_source conn_source = {
 	.abort = conn_on_abort,
 };
 
+/* Its form for the service, into the scratch; -1 with the answer. */
+static int
+take_body(struct conn *conn, const struct http_request *req,
+    struct problem *problem_r)
+{
+	struct buf *body = &conn->worker->body;
+
+	if (req->body_len > conn->route->max_body) {
+		problem_set(problem_r, 413, "too-large",
+		    "the body is larger than this route accepts");
+		return -1;
+	}
+	buf_clear(body);
+	if (put_payload(body, req, problem_r) == -1)
+		return -1;
+	if (buf_count(body) <= PEER_REQUEST_MAX)
+		return 0;
+	problem_set(problem_r, 413, "too-large",
+	    "the body is larger than a message to a service can be");
+	return -1;
+}
+
 void
 conn_on_request(struct conn *conn)
 {
@@ -234,20 +259,12 @@ conn_on_request(struct conn *conn)
 	conn->start_us = loop_now_us(worker->loop);
 	conn->view = view_ref(worker->view);
 	set_request_id(conn, req);
-	worker->body_owner = NULL;
 	conn->route = find_route(conn, conn->view->snapshot, req, &problem);
 	if (conn->route == NULL) {
 		conn_answer_problem(conn, &problem);
 		return;
 	}
-	if (req->body_len > conn->route->max_body) {
-		problem_set(&problem, 413, "too-large",
-		    "the body is larger than this route accepts");
-		conn_answer_problem(conn, &problem);
-		return;
-	}
-	buf_clear(&worker->body);
-	if (put_payload(&worker->body, req, &problem) == -1) {
+	if (take_body(conn, req, &problem) == -1) {
 		conn_answer_problem(conn, &problem);
 		return;
 	}

@@ -19,6 +19,11 @@ struct peer;
 enum {
 	/* A response may be this big; a service that sends more is cut off. */
 	PEER_MESSAGE_MAX = 64 * 1024 * 1024,
+	/*
+	 * Services take no longer messages either, and would close the link
+	 * with all that is in flight on it. The rest is for op and meta.
+	 */
+	PEER_REQUEST_MAX = PEER_MESSAGE_MAX - 4 * 1024 * 1024,
 	/* With more than this unwritten a link gets no new requests. */
 	PEER_QUEUE_SOFT = 1024 * 1024
 };

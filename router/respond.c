@@ -28,19 +28,6 @@ respond_has_body(unsigned status)
 }
 
 static void
-append_uint(struct buf *out, uint64_t value)
-{
-	char digits[20];
-	size_t at = sizeof(digits);
-
-	do {
-		digits[--at] = (char)('0' + value % 10);
-		value /= 10;
-	} while (value != 0);
-	buf_append(out, digits + at, sizeof(digits) - at);
-}
-
-static void
 append_field(struct buf *out, const char *name, size_t name_len,
     const char *value, size_t value_len)
 {
@@ -68,7 +55,7 @@ start(const struct respond *respond, unsigned status)
 		APPEND(out, "HTTP/1.1 200 OK\r\n");
 	} else {
 		APPEND(out, "HTTP/1.1 ");
-		append_uint(out, status);
+		buf_append_uint(out, status);
 		APPEND(out, " ");
 		buf_append_str(out, http_status_phrase(status));
 		APPEND(out, "\r\n");
@@ -224,7 +211,7 @@ finish(const struct respond *respond, unsigned status,
 		APPEND(out, "Vary: Accept\r\n");
 	if (has_body) {
 		APPEND(out, "Content-Length: ");
-		append_uint(out, body->len);
+		buf_append_uint(out, body->len);
 		APPEND(out, "\r\n");
 	} else if (status == RESET_CONTENT) {
 		APPEND(out, NO_CONTENT);
@@ -299,7 +286,7 @@ respond_problem(const struct respond *respond, const struct problem *problem,
 		FIELD(out, "Allow", problem->allow, strlen(problem->allow));
 	if (problem->retry_after != 0) {
 		APPEND(out, "Retry-After: ");
-		append_uint(out, problem->retry_after);
+		buf_append_uint(out, problem->retry_after);
 		APPEND(out, "\r\n");
 	}
 	if (respond_has_body(problem->status)) {

@@ -1,5 +1,7 @@
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "ipc/buf.h"
@@ -25,7 +27,23 @@ put_request(struct buf *out, const struct tool_options *options, char **argv)
 	return tool_put_json(out, argv[1]);
 }
 
-/* A bin goes out as it is, anything else as JSON. */
+/* Does the meta say that the payload's bytes are JSON text? */
+static bool
+is_json_text(const struct frame *frame)
+{
+	static const char json[] = "application/json";
+	struct mp_reader value;
+	const char *type;
+	size_t len;
+
+	return mp_map_find(frame->meta, frame->meta_len, "content-type",
+		   &value) &&
+	       mp_get_str(&value, &type, &len) == 0 &&
+	       len >= sizeof(json) - 1 &&
+	       strncasecmp(type, json, sizeof(json) - 1) == 0;
+}
+
+/* A bin goes out as it is, its line ended if it is JSON; the rest as JSON. */
 static int
 print_payload(const struct frame *frame, bool is_indented)
 {
@@ -36,6 +54,8 @@ print_payload(const struct frame *frame, bool is_indented)
 
 	if (mp_get_bin(&reader, &data, &len) == 0) {
 		fwrite(data, 1, len, stdout);
+		if (is_json_text(frame) && (len == 0 || data[len - 1] != '\n'))
+			putchar('\n');
 		return 0;
 	}
 	return tool_print_json(frame->payload, frame->payload_len, is_indented);

@@ -232,7 +232,7 @@ def test_a_request_cut_off_at_every_byte_harms_nobody(shared_echo):
     )
     for length in range(len(request)):
         data = shared_echo.raw(request[:length], half_close=True)
-        assert statuses(data) in ([], [400], [408]), (length, data)
+        assert statuses(data) == [], (length, data)
     assert shared_echo.get("/hello").status == 200
 
 
@@ -302,7 +302,8 @@ HALF_CLOSED = {
 def test_a_client_that_only_ends_its_sending_half_gets_its_answers(shared_echo, case):
     request, expected = HALF_CLOSED[case]
     data = shared_echo.raw(request, half_close=True)
-    assert statuses(data) == expected, data
+    # A slow machine may be asked by an interim 100 whether it is still there.
+    assert [s for s in statuses(data) if s != 100] == expected, data
 
 
 def test_a_stream_goes_on_behind_the_clients_last_byte(shared_echo):

@@ -7,6 +7,8 @@ import signal
 import socket
 import time
 
+import pytest
+
 from conftest import ECHO, read_all, wait_for
 
 
@@ -62,15 +64,15 @@ def test_the_deadline_is_answered_with_504(msvc):
 
 
 def test_a_hanging_instance_does_not_hold_up_the_others(msvc):
-    msvc.start(ECHO + "instances = 2\ntimeout = 1s\nstop_timeout = 500ms\n")
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        hang = pool.submit(msvc.get, "/hang")
-        wait_for(lambda: msvc.get("/hello").status == 200, "an answer")
-        start = time.monotonic()
+    msvc.start(
+        ECHO + "instances = 2\ntimeout = 2s\nstop_timeout = 500ms\n", router="workers = 1\n")
+    seen = set()
+    wait_for(lambda: seen.add(msvc.get("/x").json["instance"]) or len(seen) == 2, "both links")
+    with msvc.socket() as hang:
+        hang.sendall(b"GET /hang HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         for _ in range(10):
-            assert msvc.get("/hello").status in (200, 504)
-        assert hang.result().status == 504
-    assert time.monotonic() - start < 15
+            assert msvc.get("/hello").status == 200
+        assert read_all(hang).startswith(b"HTTP/1.1 504 ")
 
 
 def test_a_crash_with_the_request_in_hand_is_502(msvc):
@@ -79,7 +81,7 @@ def test_a_crash_with_the_request_in_hand_is_502(msvc):
     assert answer.status == 502
     assert answer.headers["Content-Type"] == "application/problem+json"
     answer = msvc.http("POST", "/exit/3", b"x", {"Content-Type": "text/plain"})
-    assert answer.status in (502, 200)
+    assert answer.status == 502
     assert wait_for(lambda: msvc.get("/hello").status == 200, "an answer")
 
 
@@ -87,7 +89,7 @@ def test_a_disabled_service_is_503_at_once(msvc):
     msvc.start(
         ECHO + "[service off]\ncommand = /bin/false\nroute = /off\nenabled = no\n")
     assert msvc.get("/off").status == 503
-    assert msvc.instance("off")["state"] == "disabled" or not msvc.service("off")["instances"]
+    assert msvc.instance("off")["state"] == "disabled"
 
 
 def test_a_restarting_service_is_waited_for(msvc):
@@ -165,3 +167,29 @@ def test_field_values_reach_the_service_as_utf8(echo):
     assert shown("caf\u00e9".encode()) == "caf\u00e9"
     assert shown(b"caf\xe9") == "caf\u00e9"
     assert shown(b"\xc0\xaf") == "\u00c0\u00af"
+
+
+def test_a_body_that_no_message_can_carry_is_413_and_hurts_nobody(msvc):
+    msvc.start(ECHO, router="max_body = 100m\nworkers = 1\n")
+    with msvc.socket() as other:
+        other.sendall(b"GET /sleep/600 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        answer = msvc.http("POST", "/status/200", b"x" * 65_000_000)
+        assert answer.status == 413 and answer.json["cause"] == "too-large"
+        # Short numbers are twice as long in MessagePack.
+        text = b"[" + b"1e9," * 8_000_000 + b"0]"
+        headers = {"Content-Type": "application/json"}
+        assert msvc.http("POST", "/status/200", text, headers).status == 413
+        assert msvc.http("POST", "/status/200", b"x" * 50_000_000).status == 200
+        assert read_all(other).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_stream_that_breaks_off_is_a_reset_for_http_1_0(echo):
+    # Its end is the connection's: a clean one would say that all has come.
+    assert echo.get("/hello").status == 200  # the link is known to take streams
+    with echo.socket() as sock:
+        sock.sendall(b"GET /stream/1000000000 HTTP/1.0\r\n\r\n")
+        assert sock.recv(15) == b"HTTP/1.1 200 OK"
+        echo.kill("echo")
+        with pytest.raises(ConnectionResetError):
+            while sock.recv(65536):
+                pass

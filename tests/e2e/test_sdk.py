@@ -17,6 +17,16 @@ from nng import Socket
 PROBE = "[service probe]\ncommand = {probe}\nroute = /\n"
 
 
+def msgpack_flags():
+    """The library is msgpack-c on Debian 13 and msgpack on Debian 12."""
+    for name in ("msgpack-c", "msgpack"):
+        result = subprocess.run(
+            ["pkg-config", "--cflags", "--libs", name], capture_output=True, text=True)
+        if result.returncode == 0:
+            return result.stdout.split()
+    raise AssertionError("pkg-config knows neither msgpack-c nor msgpack")
+
+
 @pytest.fixture(scope="session")
 def probe(tmp_path_factory):
     """The path of the test service, compiled against the library under test."""
@@ -28,7 +38,7 @@ def probe(tmp_path_factory):
     result = subprocess.run(
         [compiler, "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-I", ROOT,
          *sanitizers.get(BUILD.name, []), "-o", path, ROOT / "tests/e2e/sdk_probe.c",
-         BUILD / "lib/libmsvc.a", "-lmsgpackc"],
+         BUILD / "lib/libmsvc.a", *msgpack_flags()],
         capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     return path

@@ -56,6 +56,21 @@ test_bytes_come_out_in_the_order_they_went_in(void **state)
 }
 
 static void
+test_a_number_becomes_its_decimal_digits(void **state)
+{
+	struct buf buf = { 0 };
+
+	(void)state;
+	buf_append_uint(&buf, 0);
+	buf_append_byte(&buf, ' ');
+	buf_append_uint(&buf, 10);
+	buf_append_byte(&buf, ' ');
+	buf_append_uint(&buf, UINT64_MAX);
+	assert_bytes(&buf, "0 10 18446744073709551615");
+	buf_fini(&buf);
+}
+
+static void
 test_a_queue_in_steady_use_stops_growing(void **state)
 {
 	struct buf buf = { 0 };
@@ -142,6 +157,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_zeroed_buf_is_empty_and_usable),
 		cmocka_unit_test(test_bytes_come_out_in_the_order_they_went_in),
+		cmocka_unit_test(test_a_number_becomes_its_decimal_digits),
 		cmocka_unit_test(test_a_queue_in_steady_use_stops_growing),
 		cmocka_unit_test(test_printf_grows_and_keeps_no_nul),
 		cmocka_unit_test(test_a_failure_sticks_until_clear),

@@ -185,12 +185,50 @@ test_messages_of_any_length_arrive_over_tcp_framing(void **state)
 	loop_free(&loop);
 }
 
+/* Whoever takes a long message needs its time, and bothers nobody. */
+static void
+test_what_waits_behind_a_long_message_has_its_own_bound(void **state)
+{
+	enum {
+		LONG = 8 << 20,
+		SHORT = 64 << 10,
+		FIT = (1 << 20) / SHORT
+	};
+	static uint8_t bytes[LONG];
+	struct loop *loop = loop_new(NULL);
+	struct tap tap;
+	int fds[2];
+
+	(void)state;
+	assert_non_null(loop);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	tap_new(&tap, loop, fds[0], SP_IPC, SP_PUB, NULL, 0);
+	buf_append(wire_begin(tap.wire), bytes, LONG);
+	wire_end(tap.wire);
+	for (int i = 0; i < FIT; i++) {
+		buf_append(wire_begin(tap.wire), bytes, SHORT);
+		wire_end(tap.wire);
+		assert_int_equal(loop_turn(loop, 0, NULL), 0);
+		assert_int_equal(tap.downs, 0);
+	}
+	for (int i = 0; i < FIT && tap.downs == 0; i++) {
+		buf_append(wire_begin(tap.wire), bytes, SHORT);
+		wire_end(tap.wire);
+		assert_int_equal(loop_turn(loop, 0, NULL), 0);
+	}
+	assert_int_equal(tap.downs, 1);
+	close(fds[1]);
+	loop_free(&loop);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 		    test_urls_that_cannot_be_are_refused_with_einval),
+		cmocka_unit_test(
+		    test_what_waits_behind_a_long_message_has_its_own_bound),
 		cmocka_unit_test(test_dial_leaves_in_errno_why_nobody_is_there),
 		cmocka_unit_test(
 		    test_what_was_read_before_is_parsed_first_wherever_it_ends),
