@@ -258,8 +258,8 @@ leaf_check_prefix(struct routes *routes, const struct leaf *leaf)
 		    len + strlen(segment->text) + 2 > sizeof(path))
 			return;
 		if (segment->kind == CONF_SEGMENT_LITERAL)
-			len +=
-			    (size_t)sprintf(path + len, "/%s", segment->text);
+			len += (size_t)snprintf(path + len, sizeof(path) - len,
+			    "/%s", segment->text);
 	}
 	HASH_FIND_STR(routes->prefixes, len == 0 ? "/" : path, prefix);
 	if (prefix == NULL || leaf->pattern.method[0] != '\0')

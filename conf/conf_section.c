@@ -1,4 +1,5 @@
 #include <ctype.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,6 +86,8 @@ void
 conf_section_guess_service(const struct conf_loader *loader, const char *name,
     struct conf_why *why)
 {
+	unsigned distance, least = UINT_MAX;
+
 	conf_why_set(why, "write the NAME of a [service NAME]");
 	if (conf_mistake_is_full(&loader->mistakes))
 		return;
@@ -94,8 +97,12 @@ conf_section_guess_service(const struct conf_loader *loader, const char *name,
 		if (section->kind != CONF_SECTION_SERVICE ||
 		    !conf_value_is_near(name, section->name))
 			continue;
-		conf_why_set(why, "did you mean \"%s\"?", section->name);
-		return;
+		distance = conf_value_distance(name, section->name);
+		if (distance < least) {
+			conf_why_set(why, "did you mean \"%s\"?",
+			    section->name);
+			least = distance;
+		}
 	}
 }
 

@@ -31,18 +31,40 @@ cmd_find(const char *name)
 	return NULL;
 }
 
+const struct cmd *
+cmd_nearest(const char *name)
+{
+	size_t len = strlen(name);
+	const struct cmd *nearest = NULL;
+	bool is_begun, is_nearest_begun = false;
+	unsigned distance, least = UINT_MAX;
+
+	for (size_t i = 0; i < cmd_count; i++) {
+		is_begun =
+		    len > 0 && strncmp(cmd_table[i].name, name, len) == 0;
+		if (!is_begun && (is_nearest_begun || !conf_value_is_near(name,
+							  cmd_table[i].name)))
+			continue;
+		distance = conf_value_distance(name, cmd_table[i].name);
+		if (distance < least || (is_begun && !is_nearest_begun)) {
+			is_nearest_begun = is_begun;
+			nearest = &cmd_table[i];
+			least = distance;
+		}
+	}
+	return nearest;
+}
+
 static void
 cmd_say_unknown(const char *name)
 {
-	for (size_t i = 0; i < cmd_count; i++) {
-		if (conf_value_is_near(name, cmd_table[i].name)) {
-			cmd_say("unknown command \"%s\"; did you mean "
-				"\"%s\"?",
-			    name, cmd_table[i].name);
-			return;
-		}
-	}
-	cmd_say("unknown command \"%s\"; see msvc help", name);
+	const struct cmd *nearest = cmd_nearest(name);
+
+	if (nearest != NULL)
+		cmd_say("unknown command \"%s\"; did you mean \"%s\"?", name,
+		    nearest->name);
+	else
+		cmd_say("unknown command \"%s\"; see msvc help", name);
 }
 
 int64_t

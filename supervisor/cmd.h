@@ -62,6 +62,12 @@ extern const size_t cmd_count;
 const struct cmd *cmd_find(const char *name);
 
 /*
+ * The command that was probably meant by what is none: one that begins so,
+ * else the one with the fewest slips of the fingers. NULL: none is near.
+ */
+const struct cmd *cmd_nearest(const char *name);
+
+/*
  * Read a command line. Not thread-safe: it is getopt's.
  *
  * Returns 0; or -1 after having said on standard error what is wrong.

@@ -104,7 +104,7 @@ cmd_run_dir(const struct cmd_line *line, char path_r[PATH_MAX])
 	else
 		rc = 0;
 	if (rc == 0)
-		strcpy(path_r, dir);
+		snprintf(path_r, PATH_MAX, "%s", dir);
 	free(dir);
 	free(log_dir);
 	return rc;

@@ -9,7 +9,9 @@
 #include <unistd.h>
 
 #include "conf/conf.h"
+#include "ipc/buf.h"
 #include "ipc/err.h"
+#include "ipc/mp.h"
 
 #include "cmd.h"
 #include "cmd_tail.h"
@@ -258,13 +260,16 @@ logs_is_ours(const char *name)
 	return false;
 }
 
-/* With mistakes in the configuration nobody can say, so the name may do. */
+/*
+ * Without a configuration, or with mistakes in it, nobody can say, so the
+ * name may do.
+ */
 static bool
 logs_is_known(const struct cmd_line *line, const char *name)
 {
 	struct conf_report report = { 0 };
 	struct conf *conf = NULL;
-	bool is_known = logs_is_ours(name);
+	bool is_known = line->run_dir != NULL || logs_is_ours(name);
 
 	if (!is_known) {
 		conf_load(cmd_conf_path(line), &conf, &report);
@@ -276,13 +281,61 @@ logs_is_known(const struct cmd_line *line, const char *name)
 	return is_known;
 }
 
+/* The log directory of the system that runs in run_dir. */
+static int
+logs_ask_dir(const char *run_dir, char **dir_r)
+{
+	struct buf answer = { 0 };
+	struct mp_reader value;
+	const char *str;
+	size_t len;
+	int rc = cmd_converse(run_dir, CONTROL_STATUS, NULL, 0, &answer);
+
+	if (rc != CMD_DONE)
+		goto out;
+	rc = CMD_FAILED;
+	if (mp_map_find(buf_front(&answer), buf_count(&answer), "status",
+		&value) &&
+	    mp_map_find(value.pos, (size_t)(value.end - value.pos),
+		"supervisor", &value) &&
+	    mp_map_find(value.pos, (size_t)(value.end - value.pos), "log_dir",
+		&value) &&
+	    mp_get_str(&value, &str, &len) == 0 &&
+	    (*dir_r = strndup(str, len)) != NULL)
+		rc = CMD_DONE;
+	else
+		cmd_say("the supervisor's answer makes no sense");
+out:
+	buf_fini(&answer);
+	return rc;
+}
+
+/* Set dir_r, which the caller frees. Returns an exit code, told why. */
+static int
+logs_find_dir(const struct cmd_line *line, char **dir_r)
+{
+	char *run_dir = NULL;
+
+	*dir_r = NULL;
+	if (line->run_dir != NULL)
+		return logs_ask_dir(line->run_dir, dir_r);
+	if (conf_load_dirs(cmd_conf_path(line), &run_dir, dir_r) == -1) {
+		struct conf *conf = cmd_load(line);
+
+		conf_free(&conf);
+		return CMD_FAILED;
+	}
+	free(run_dir);
+	return CMD_DONE;
+}
+
 int
 cmd_logs(const struct cmd_line *line)
 {
 	struct logs logs = { .count = CMD_LINES_DEFAULT };
-	char *run_dir, *log_dir;
+	char *log_dir;
 	int64_t count;
-	int rc = CMD_FAILED;
+	int rc;
 
 	if (line->count != NULL) {
 		count = cmd_number(line->count, 0, CMD_LINES_MAX);
@@ -293,19 +346,19 @@ cmd_logs(const struct cmd_line *line)
 		}
 		logs.count = (size_t)count;
 	}
-	if (conf_load_dirs(cmd_conf_path(line), &run_dir, &log_dir) == -1) {
-		cmd_load(line);
-		return CMD_FAILED;
-	}
+	rc = logs_find_dir(line, &log_dir);
+	if (rc != CMD_DONE)
+		return rc;
 	logs.dir = log_dir;
 	if (line->arg_count == 1)
 		logs.only = line->args[0];
-	if (logs.only != NULL && !logs_is_known(line, logs.only))
+	if (logs.only != NULL && !logs_is_known(line, logs.only)) {
 		cmd_say("unknown service \"%s\"", logs.only);
-	else
+		rc = CMD_FAILED;
+	} else {
 		rc = logs_show(&logs, line->is_following);
+	}
 	logs_fini(&logs);
-	free(run_dir);
 	free(log_dir);
 	return rc;
 }

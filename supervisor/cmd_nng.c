@@ -14,13 +14,14 @@
 static int
 cmd_nng(const struct cmd_line *line)
 {
-	char run_dir[PATH_MAX], program[PATH_MAX + sizeof("/msvc-nng")];
+	char run_dir[PATH_MAX], dir[PATH_MAX];
+	char program[PATH_MAX + sizeof("/msvc-nng")];
 	const char *argv[16];
 	size_t argc = 0;
 
-	if (cmd_run_dir(line, run_dir) == -1 || cmd_program_dir(program) == -1)
+	if (cmd_run_dir(line, run_dir) == -1 || cmd_program_dir(dir) == -1)
 		return CMD_FAILED;
-	strcat(program, "/msvc-nng");
+	snprintf(program, sizeof(program), "%s/msvc-nng", dir);
 	argv[argc++] = program;
 	argv[argc++] = "-r";
 	argv[argc++] = run_dir;

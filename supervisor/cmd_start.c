@@ -44,7 +44,22 @@ out:
 	return rc;
 }
 
-/* Let go of the terminal, the shell's directory and the shell's mask. */
+/*
+ * Let go of what else the shell had open, such as the lock of a script: it
+ * would stay taken for as long as we run. Returns the new place of report.
+ */
+static int
+cmd_start_close_others(int report)
+{
+	const int first = STDERR_FILENO + 1;
+
+	if (report != first && dup3(report, first, O_CLOEXEC) == -1)
+		return report;
+	(void)close_range((unsigned)first + 1, ~0U, 0);
+	return first;
+}
+
+/* Let go of the terminal and the shell's directory. */
 static void
 cmd_start_detach(void)
 {
@@ -72,6 +87,7 @@ cmd_start_daemon(struct conf **confp, int report)
 	struct err err = { "" };
 	int rc;
 
+	report = cmd_start_close_others(report);
 	if (cmd_program_dir(dir) == -1)
 		_exit(CMD_FAILED);
 	options.program_dir = dir;
@@ -182,7 +198,7 @@ cmd_start_all(const struct cmd_line *line)
 		cmd_say("%s: path is too long", conf->run_dir);
 		goto out;
 	}
-	strcpy(run_dir, conf->run_dir);
+	snprintf(run_dir, sizeof(run_dir), "%s", conf->run_dir);
 	report = cmd_start_fork(&conf);
 	if (report == -1 || cmd_start_listen(report) == -1)
 		goto out;

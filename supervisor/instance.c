@@ -193,6 +193,9 @@ instance_fork(struct instance *inst, char **env, int *report_r,
 	if (spawn.out_fd < 0)
 		return -1;
 	spawn.err_fd = spawn.out_fd;
+	/* Else opening /dev/stdout, which is this pipe, is not permitted. */
+	if (svc->user.name != NULL)
+		(void)!fchown(spawn.out_fd, svc->user.uid, svc->user.gid);
 	pid = spawn_child(&spawn, report_r, err_r);
 	close(spawn.out_fd);
 	return pid;

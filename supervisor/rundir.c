@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,12 +60,15 @@ rundir_mkdirs(const char *path, struct err *err_r)
 static int
 rundir_check_owner(const char *path, struct err *err_r)
 {
-	struct stat st;
+	struct stat link, st;
 
-	if (stat(path, &st) < 0) {
+	if (lstat(path, &link) < 0 || stat(path, &st) < 0) {
 		err_set_errno(err_r, "run_dir %s", path);
 		return -1;
 	}
+	/* Nor may others choose, by a link, which directory of ours it is. */
+	if (link.st_uid != geteuid())
+		st.st_uid = link.st_uid;
 	if (!S_ISDIR(st.st_mode)) {
 		err_set(err_r, "run_dir %s: not a directory", path);
 		return -1;
@@ -129,10 +133,25 @@ fail:
 	return -1;
 }
 
+/* "1.7", an instance and its generation, or "1.7.ledger" */
+static bool
+rundir_is_ours(const char *name)
+{
+	static const char digits[] = "0123456789";
+	size_t index_len = strspn(name, digits), len;
+
+	if (index_len == 0 || name[index_len] != '.')
+		return false;
+	name += index_len + 1;
+	len = strspn(name, digits);
+	return len > 0 &&
+	       (name[len] == '\0' || strcmp(name + len, ".ledger") == 0);
+}
+
 /*
- * Remove the files of one service directory and the directory. It belongs to
- * the service's user, who may have put anything there: symbolic links are not
- * followed, and a directory in it stays, and with it the whole.
+ * Remove our files in one service directory, and the directory if it is empty
+ * then. What else is there stays: the service's user may have put it there, or
+ * it is no directory of ours at all, as with run_dir = . beside svc/NAME/main.c
  */
 static void
 rundir_sweep_service(int svc_fd, const char *name)
@@ -148,8 +167,7 @@ rundir_sweep_service(int svc_fd, const char *name)
 		return;
 	}
 	while ((entry = readdir(dir)) != NULL) {
-		if (strcmp(entry->d_name, ".") != 0 &&
-		    strcmp(entry->d_name, "..") != 0)
+		if (rundir_is_ours(entry->d_name))
 			(void)unlinkat(dirfd(dir), entry->d_name, 0);
 	}
 	closedir(dir);

@@ -3,12 +3,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -190,12 +192,34 @@ supervise_reload(struct supervise *sup, struct reload_counts *counts_r,
 	return rc;
 }
 
+static bool
+supervise_is_terminal_gone(void)
+{
+	struct pollfd pfd = { .events = 0 };
+	struct stat st;
+
+	for (pfd.fd = STDIN_FILENO; pfd.fd <= STDERR_FILENO; pfd.fd++) {
+		/* A pipe without its other side says the same of itself. */
+		if (fstat(pfd.fd, &st) == 0 && S_ISCHR(st.st_mode) &&
+		    poll(&pfd, 1, 0) == 1 && (pfd.revents & POLLHUP) != 0)
+			return true;
+	}
+	return false;
+}
+
+/* A window that closes sends the same signal as whoever wants a reload. */
 static void
 supervise_on_hangup(struct supervise *sup)
 {
 	struct reload_counts counts;
 	struct buf text = { 0 };
 
+	if (sup->is_foreground && supervise_is_terminal_gone()) {
+		/* Shell and kernel may both send it: no reason to hurry. */
+		if (sup->phase <= SUPERVISE_RUNNING)
+			supervise_stop(sup, "its terminal is gone");
+		return;
+	}
 	/* The log has told it all. */
 	(void)supervise_reload(sup, &counts, &text);
 	buf_fini(&text);
@@ -353,6 +377,8 @@ supervise_new(struct conf **confp, const struct supervise_options *options,
 		return -1;
 	}
 	supervise_open_stdio();
+	/* Services of other users must get through the directories we make. */
+	(void)umask(022);
 	sup->conf = *confp;
 	sup->is_foreground = options->is_foreground;
 	sup->is_colour = options->is_colour;

@@ -113,7 +113,7 @@ svc_name(const struct svc *svc)
 int
 svc_instance(const struct svc *svc)
 {
-	return atoi(svc->instance);
+	return (int)strtol(svc->instance, NULL, 10);
 }
 
 void

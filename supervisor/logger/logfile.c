@@ -94,13 +94,14 @@ logfile_path(const struct logfile *file, const char *dir, unsigned index,
 static int
 logfile_make_dir(const char *dir)
 {
+	size_t len = strlen(dir);
 	char path[PATH_MAX];
 
-	if (strlen(dir) >= sizeof(path)) {
+	if (len >= sizeof(path)) {
 		errno = ENAMETOOLONG;
 		return -1;
 	}
-	strcpy(path, dir);
+	memcpy(path, dir, len + 1);
 	for (char *p = path + 1; *p != '\0'; p++) {
 		if (*p != '/')
 			continue;
@@ -112,18 +113,39 @@ logfile_make_dir(const char *dir)
 	return mkdir(path, 0750) == -1 && errno != EEXIST ? -1 : 0;
 }
 
+/*
+ * A symbolic link is followed only if our own user made it: another who may
+ * write into the directory must not choose the file that we append to.
+ */
+static int
+logfile_open_path(const char *path)
+{
+	/* O_NONBLOCK: a FIFO there without a reader is an error, not a wait. */
+	const int flags =
+	    O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+	int fd = open(path, flags | O_NOFOLLOW, 0640);
+	struct stat st;
+
+	if (fd != -1 || errno != ELOOP)
+		return fd;
+	if (lstat(path, &st) == -1 || st.st_uid != geteuid()) {
+		errno = ELOOP;
+		return -1;
+	}
+	return open(path, flags, 0640);
+}
+
 static int
 logfile_open(struct logfile *file, const char *dir)
 {
-	const int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY;
 	char path[PATH_MAX];
 	struct stat st;
 
 	if (logfile_path(file, dir, 0, path) == -1)
 		return -1;
-	file->fd = open(path, flags, 0640);
+	file->fd = logfile_open_path(path);
 	if (file->fd == -1 && errno == ENOENT && logfile_make_dir(dir) == 0)
-		file->fd = open(path, flags, 0640);
+		file->fd = logfile_open_path(path);
 	if (file->fd == -1)
 		return -1;
 	file->size = fstat(file->fd, &st) == 0 ? (uint64_t)st.st_size : 0;

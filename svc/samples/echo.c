@@ -190,7 +190,7 @@ static void
 crash(struct svc_request *req, void *arg)
 {
 	const char *text = svc_param(req, "signal");
-	int number = text != NULL ? atoi(text) : 0;
+	long number = text != NULL ? strtol(text, NULL, 10) : 0;
 
 	(void)arg;
 	if (text != NULL && strncmp(text, "SIG", 3) == 0)
@@ -203,9 +203,9 @@ crash(struct svc_request *req, void *arg)
 		svc_reply_error(req, 400, "no such signal");
 		return;
 	}
-	svc_log_warn("kills itself with signal %d as asked", number);
-	(void)signal(number, SIG_DFL);
-	(void)kill(getpid(), number);
+	svc_log_warn("kills itself with signal %ld as asked", number);
+	(void)signal((int)number, SIG_DFL);
+	(void)kill(getpid(), (int)number);
 	svc_defer(req); /* for a signal that does not kill */
 }
 
@@ -304,7 +304,7 @@ configure(struct svc *svc, int argc, char **argv)
 
 	if (late != NULL) {
 		svc_ready_later(svc);
-		(void)svc_after(svc, atol(late), be_ready, svc);
+		(void)svc_after(svc, strtol(late, NULL, 10), be_ready, svc);
 	}
 	if (prefix != NULL)
 		svc_subscribe(svc, prefix, on_event, NULL);

@@ -1,10 +1,12 @@
 """The msvc command: exit codes, texts, tables, completion."""
 
+import fcntl
 import json
 import os
 import re
 import signal
 import subprocess
+import termios
 
 import pytest
 
@@ -27,14 +29,15 @@ def test_no_command_or_a_wrong_one_is_usage(tmp_path):
 
 
 def test_a_near_miss_is_suggested():
-    assert "status" in msvc_bare("statsu").stderr
+    assert 'mean "status"' in msvc_bare("statsu").stderr
+    assert 'mean "status"' in msvc_bare("stat").stderr
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(command):
     result = msvc_bare(command, "--help")
     assert result.returncode == 0
-    assert f"msvc {command}" in result.stdout or f"] {command}" in result.stdout
+    assert result.stdout.startswith(f"usage: msvc {command}")
 
 
 def test_version_is_printed():
@@ -111,6 +114,11 @@ def test_call_by_path_and_by_operation(echo):
     assert json.loads(result.stdout)["path"] == "/x"
     result = echo.command("call", "POST /x", '{"a": [1, 2]}')
     assert json.loads(result.stdout)["body"] == {"a": [1, 2]}
+    # JSON ends its line, also where the service made the text; bytes are bytes.
+    assert result.stdout.endswith("}\n")
+    hello = echo.get("/hello").body.decode()
+    assert echo.command("call", "GET /hello").stdout == hello + "\n"
+    assert echo.command("call", "GET /bytes/5").stdout == "xxxxx"
     assert echo.command("call", "GET /status/404").returncode == 1
     assert echo.command("call", "nosuch.op").returncode == 1
 
@@ -145,6 +153,47 @@ def test_run_stays_in_front_with_prefixed_lines_and_ctrl_c_stops_it(msvc):
     assert msvc.foreground.returncode == 0, output
     assert re.search(r"msvc.*echo/1.*ready", output)
     assert "\033" not in output
+
+
+def test_logs_of_a_run_directory_need_no_configuration(echo, tmp_path):
+    """There may be none, or the one of another system."""
+    echo.log_has("echo/1.*ready")
+    for args in ((), ("msvc",)):
+        result = msvc_bare("-r", echo.run_dir, "logs", *args, cwd=tmp_path)
+        assert result.returncode == 0 and "echo/1" in result.stdout, result.stderr
+    assert msvc_bare("-r", echo.run_dir, "logs", "nosuch", cwd=tmp_path).returncode == 1
+    assert msvc_bare("-r", tmp_path, "logs", cwd=tmp_path).returncode == 3
+
+
+def run_on_terminal(msvc):
+    """msvc run as the leader of a session on a new terminal; its master side."""
+    master, slave = os.openpty()
+    msvc.foreground = subprocess.Popen(
+        [BIN / "msvc", "-c", msvc.conf, "run"], stdin=slave, stdout=slave, stderr=slave,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+    os.close(slave)
+    wait_for(lambda: msvc.command("status").returncode == 0, "a supervisor")
+    msvc.wait_state("echo", "ready")
+    return master
+
+
+def test_run_stops_when_its_terminal_is_closed(msvc):
+    msvc.write(ECHO)
+    os.close(run_on_terminal(msvc))
+    assert msvc.foreground.wait(DEADLINE) == 0
+    assert msvc.log_has("supervisor: its terminal is gone, stopping")
+    assert "reload" not in msvc.log("msvc")
+
+
+def test_run_on_a_terminal_that_is_there_reloads_on_sighup(msvc):
+    msvc.write(ECHO)
+    master = run_on_terminal(msvc)
+    msvc.foreground.send_signal(signal.SIGHUP)
+    msvc.log_has("supervisor: reloaded")
+    assert msvc.instance("echo")["state"] == "ready"
+    os.close(master)
+    assert msvc.foreground.wait(DEADLINE) == 0
 
 
 def test_the_supervisor_binary_is_free_of_nng_and_threads():

@@ -153,6 +153,34 @@ test_numbers_are_whole_and_in_range(void **state)
 	assert_int_equal(cmd_number("1x", 0, 9), -1);
 }
 
+static void
+test_the_hint_is_the_nearest_command(void **state)
+{
+	static const struct {
+		const char *typed, *meant;
+	} cases[] = {
+		{ "stat", "status" }, /* though "start" is one letter away */
+		{ "statsu", "status" },
+		{ "statr", "start" },
+		{ "sto", "stop" },
+		{ "resart", "restart" },
+		{ "START", "start" },
+		{ "log", "logs" },
+		{ "pbu", "pub" },
+		{ "nosuch", NULL },
+		{ "", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct cmd *cmd = cmd_nearest(cases[i].typed);
+
+		assert_int_equal(cmd == NULL, cases[i].meant == NULL);
+		if (cmd != NULL)
+			assert_string_equal(cmd->name, cases[i].meant);
+	}
+}
+
 int
 main(void)
 {
@@ -161,6 +189,7 @@ main(void)
 		cmocka_unit_test(test_bad_lines_are_refused),
 		cmocka_unit_test(test_an_instance_is_a_number_behind_a_slash),
 		cmocka_unit_test(test_numbers_are_whole_and_in_range),
+		cmocka_unit_test(test_the_hint_is_the_nearest_command),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

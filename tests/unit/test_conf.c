@@ -195,6 +195,11 @@ static const struct {
 	    A "after = paymets\n[service payments]\ncommand = p\n",
 	    ":6: service \"a\": after \"paymets\" is not a service of this "
 	    "config; did you mean \"payments\"?" },
+	{ "after a misspelt service with a neighbour",
+	    A "after = order\n[service borders]\ncommand = p\n"
+	      "[service orders]\ncommand = p\n",
+	    ":6: service \"a\": after \"order\" is not a service of this "
+	    "config; did you mean \"orders\"?" },
 	{ "after itself", A "after = a\n",
 	    ":6: service \"a\": after \"a\" is the service itself; drop it" },
 	{ "after a remote service",

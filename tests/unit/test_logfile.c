@@ -214,6 +214,50 @@ test_no_directory_means_no_file(void **state)
 	assert_int_equal(access("/svc.log", F_OK), -1);
 }
 
+/* Opening one would wait for its reader, and every other log with it. */
+static void
+test_a_fifo_in_its_place_blocks_nobody(void **state)
+{
+	struct fixture *f = *state;
+	char path[128];
+
+	put(f, "one\n", 0);
+	logfile_close(f->file);
+	snprintf(path, sizeof(path), "%s/svc.log", f->dir);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	alarm(5);
+	put(f, "two\n", 0);
+	alarm(0);
+	assert_int_equal(logfile_dropped(f->file), 1);
+}
+
+/* Who may write into log_dir must not choose which file root appends to. */
+static void
+test_a_link_is_followed_only_if_it_is_ours(void **state)
+{
+	struct fixture *f = *state;
+	char path[128], target[128];
+	struct stat st;
+
+	if (geteuid() != 0)
+		skip(); /* nobody else can make the link of another user */
+	put(f, "one\n", 0);
+	logfile_close(f->file);
+	snprintf(path, sizeof(path), "%s/svc.log", f->dir);
+	snprintf(target, sizeof(target), "%s/svc.log.3", f->dir);
+	assert_int_equal(rename(path, target), 0);
+	assert_int_equal(symlink(target, path), 0);
+	put(f, "two\n", 0);
+	assert_int_equal(logfile_dropped(f->file), 0);
+	logfile_close(f->file);
+	assert_int_equal(lchown(path, 65534, 65534), 0);
+	put(f, "three\n", 0);
+	assert_int_equal(logfile_dropped(f->file), 1);
+	assert_int_equal(stat(target, &st), 0);
+	assert_int_equal(st.st_size, strlen("one\ntwo\n"));
+}
+
 int
 main(void)
 {
@@ -225,6 +269,8 @@ main(void)
 		T(test_a_rotation_that_fails_costs_no_line),
 		T(test_a_full_disk_loses_whole_lines_and_says_how_many),
 		T(test_a_closed_file_is_opened_by_its_name_again),
+		T(test_a_fifo_in_its_place_blocks_nobody),
+		T(test_a_link_is_followed_only_if_it_is_ours),
 		T(test_no_directory_means_no_file),
 	};
 
