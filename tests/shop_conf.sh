@@ -18,4 +18,13 @@ mkdir -p "$build/shop/data"
 	sed -e 's|\.\./\.\./\.\./build/shop/||; s|\.\./\.\./\.\./build/|../|' \
 	    -e "s|^listen = .*|listen = 127.0.0.1:$port|" svc/samples/shop/shop.ini
 } >"$conf"
+
+# A run directory has one owner. Root may go on where a user has been before,
+# unless the user's shop still runs.
+run=$build/shop/run
+if [ -d "$run" ] && [ -n "$(find "$run" -prune ! -user "$(id -u)")" ]; then
+	status=0
+	"$build/bin/msvc" -c "$conf" status >/dev/null 2>&1 || status=$?
+	[ "$status" -ne 3 ] || rm -rf "$run"
+fi
 echo "$conf"

@@ -30,11 +30,20 @@ WORKERS = os.environ.get("MSVC_WORKERS", "1")
 # Sanitizer builds are slower; deadlines only bound a hang, so be generous.
 DEADLINE = 60.0 if "san" in BUILD.name else 20.0
 
-# Another run at the same time starts elsewhere in 127.0.0.0/8.
-_counter = itertools.count(os.getpid() % 50000)
+# Another run at the same time starts elsewhere in 127.0.0.0/8, far enough away
+# when its process ids are the next ones.
+_counter = itertools.count(os.getpid() * 7919 % 60000)
 _REPORTS = re.compile(
     r"(ERROR: (Address|Leak|Undefined)|WARNING: Thread)\w*Sanitizer|runtime error:"
 )
+
+
+def pytest_configure():
+    """A shell's background job ignores SIGINT, nohup SIGHUP; the programs must not inherit it."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            is_int = number == signal.SIGINT
+            signal.signal(number, signal.default_int_handler if is_int else signal.SIG_DFL)
 
 
 def loopback_address():

@@ -22,10 +22,9 @@ import msgpack
 import pytest
 
 from conftest import BIN, BUILD, DEADLINE, ECHO, is_running, new_system, wait_for
-from test_supervise import children, shell, sleeper, write_script
+from test_supervise import children, shell, sleeper, wait_trap, write_script, write_trap
 
 root_only = pytest.mark.skipif(os.getuid() != 0, reason="needs root")
-STUB = "trap '' TERM\nwhile :; do sleep 0.05; done\n"
 
 
 def cpu_seconds(pid):
@@ -300,8 +299,8 @@ def test_an_operators_restart_has_one_process_at_any_time(msvc):
     """B10"""
     write_script(
         msvc, "a",
-        f"mkdir {msvc.dir}/only || echo two >> {msvc.dir}/two\n"
-        f"trap 'rmdir {msvc.dir}/only; exit 0' TERM\nwhile :; do sleep 0.02; done\n")
+        f"trap 'rmdir {msvc.dir}/only; exit 0' TERM\n"
+        f"mkdir {msvc.dir}/only || echo two >> {msvc.dir}/two\nwhile :; do sleep 0.02; done\n")
     msvc.start(shell("a", "")[0])
     for _ in range(5):
         wait_for((msvc.dir / "only").exists, "the process to run")
@@ -366,13 +365,13 @@ def test_a_failed_service_starts_with_a_clean_record(msvc):
 
 def test_stop_takes_as_long_as_the_services_need(msvc):
     """E1 E3 E4: TERM is enough for most; KILL only after stop_timeout."""
-    write_script(msvc, "stub", STUB)
-    write_script(
-        msvc, "slow", f"trap 'sleep 0.5; touch {msvc.dir}/tidy; exit 0' TERM\n"
-        "while :; do sleep 0.02; done\n")
+    write_trap(msvc, "stub", "")
+    write_trap(msvc, "slow", f"sleep 0.5; touch {msvc.dir}/tidy; exit 0")
     msvc.start(
         sleeper("ok") + shell("stub", "")[0] + "stop_timeout = 1s\n"
         + shell("slow", "")[0] + "stop_timeout = 30s\n")
+    wait_trap(msvc, "stub")
+    wait_trap(msvc, "slow")
     start = time.monotonic()
     assert msvc.command("stop", "ok").returncode == 0
     assert time.monotonic() - start < 0.5 + DEADLINE / 20
@@ -385,7 +384,7 @@ def test_stop_takes_as_long_as_the_services_need(msvc):
 
 def test_stop_signal_kill_kills_at_once(msvc):
     """E2"""
-    write_script(msvc, "stub", STUB)
+    write_trap(msvc, "stub", "")
     msvc.start(shell("stub", "")[0] + "stop_signal = KILL\nstop_timeout = 60s\n")
     assert msvc.command("stop", "stub").returncode == 0
     assert msvc.instance("stub")["last_exit"] == "signal 9"
@@ -471,8 +470,9 @@ def test_reload_takes_away_what_waits_or_backs_off(msvc):
 
 def test_an_instance_wanted_again_while_it_stops_comes_back(msvc):
     """F3: reload while stopping."""
-    write_script(msvc, "a", "trap 'sleep 0.5; exit 0' TERM\nwhile :; do sleep 0.02; done\n")
+    write_trap(msvc, "a", "sleep 0.5; exit 0")
     msvc.start(shell("a", "")[0] + "instances = 2\n")
+    wait_trap(msvc, "a", 2)
     first = msvc.pid("a", 1)
     assert msvc.reload(shell("a", "")[0]).returncode == 0
     assert msvc.instance("a", 2)["state"] == "stopping"
@@ -483,8 +483,9 @@ def test_an_instance_wanted_again_while_it_stops_comes_back(msvc):
 
 def test_a_service_enabled_again_while_it_stops_comes_back(msvc):
     """F3"""
-    write_script(msvc, "a", "trap 'sleep 0.5; exit 0' TERM\nwhile :; do sleep 0.02; done\n")
+    write_trap(msvc, "a", "sleep 0.5; exit 0")
     msvc.start(shell("a", "")[0])
+    wait_trap(msvc, "a")
     assert msvc.reload(shell("a", "")[0] + "enabled = no\n").returncode == 0
     assert msvc.instance("a")["state"] == "stopping"
     assert msvc.reload(shell("a", "")[0]).returncode == 0
@@ -493,8 +494,9 @@ def test_a_service_enabled_again_while_it_stops_comes_back(msvc):
 
 def test_restart_does_not_bring_back_an_instance_that_is_to_go(msvc):
     """F3: restart during a reload that takes instances away."""
-    write_script(msvc, "a", "trap 'sleep 0.5; exit 0' TERM\nwhile :; do sleep 0.02; done\n")
+    write_trap(msvc, "a", "sleep 0.5; exit 0")
     msvc.start(shell("a", "")[0] + "instances = 3\n")
+    wait_trap(msvc, "a", 3)
     assert msvc.reload(shell("a", "")[0]).returncode == 0
     assert len(msvc.service("a")["instances"]) == 3
     result = msvc.command("restart", "a")
@@ -652,8 +654,9 @@ def test_a_helper_that_hangs_without_its_lifeline_is_replaced(msvc, role):
 
 
 def test_a_control_client_that_half_closes_gets_its_answer(msvc):
-    write_script(msvc, "a", "trap 'sleep 0.3; exit 0' TERM\nwhile :; do sleep 0.02; done\n")
+    write_trap(msvc, "a", "sleep 0.3; exit 0")
     msvc.start(shell("a", "")[0])
+    wait_trap(msvc, "a")
     for fields in ({"cmd": "status"}, {"cmd": "restart", "service": "a", "instance": 0}):
         with control(msvc) as sock:
             sock.sendall(request(**fields))
@@ -666,8 +669,9 @@ def test_a_control_client_that_half_closes_gets_its_answer(msvc):
 
 
 def test_a_control_client_that_leaves_while_it_waits_is_forgotten(msvc):
-    write_script(msvc, "stub", STUB)
+    write_trap(msvc, "stub", "")
     msvc.start(shell("stub", "")[0] + "stop_timeout = 60s\n")
+    wait_trap(msvc, "stub")
     before = open_files(msvc.supervisor_pid)
     for half in (False, True):
         with control(msvc) as sock:
@@ -781,6 +785,7 @@ def test_ctrl_c_during_start_and_restart_leaves_the_system_running(msvc):
 
 def test_a_running_system_is_reached_through_a_broken_file(msvc):
     msvc.start(sleeper("a"))
+    msvc.log_has("started")
     good = msvc.conf.read_text()
     msvc.conf.write_text(good + "[service b]\ncomand = x\n[serv\n")
     assert msvc.command("status").returncode == 0

@@ -44,7 +44,7 @@ def test_an_order_is_accepted_paid_and_noticed(shop):
 
 def test_an_order_of_an_unknown_user_is_refused(shop):
     answer = shop.http("POST", "/orders", {"user": 4711, "item": "x", "amount": 1})
-    assert answer.status in (404, 422)
+    assert answer.status == 422
 
 
 def test_a_payment_over_the_limit_refuses_the_order(shop):
@@ -55,7 +55,7 @@ def test_a_payment_over_the_limit_refuses_the_order(shop):
 def test_bad_orders_are_told_what_is_wrong(shop):
     for body in ({}, {"user": "a"}, {"user": 1, "item": "x", "amount": -1},
                  {"user": 1, "item": "", "amount": 1}, []):
-        assert shop.http("POST", "/orders", body).status in (400, 422)
+        assert shop.http("POST", "/orders", body).status == 422, body
 
 
 def test_a_charge_that_is_asked_for_again_is_charged_once(shop):
@@ -101,7 +101,7 @@ def test_orders_says_when_payments_is_gone(shop):
     uid = user(shop)
     assert shop.command("stop", "payments").returncode == 0
     answer = shop.http("POST", "/orders", {"user": uid, "item": "b", "amount": 3})
-    assert answer.status in (502, 503)
+    assert answer.status == 503
     assert shop.command("start", "payments").returncode == 0
     assert wait_for(
         lambda: shop.http("POST", "/orders", {"user": uid, "item": "b", "amount": 3}).status == 201,
