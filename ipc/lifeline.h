@@ -95,7 +95,7 @@ struct lifeline_service {
 };
 
 struct lifeline_route {
-	const char *pattern; /* ipc/pattern.h; prefix routes come as two */
+	const char *pattern; /* ipc/pattern.h; prefixes end with a star */
 	const char *service;
 	const char *op;      /* "" for method and path */
 	uint64_t timeout_ms; /* 0: the service's */
