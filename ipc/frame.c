@@ -140,6 +140,7 @@ static int
 read_hello(struct mp_reader *reader, struct frame *frame, struct err *err_r)
 {
 	const uint8_t *map = reader->pos;
+	struct mp_reader features;
 	size_t len;
 
 	if (mp_peek(reader) != MP_MAP || mp_skip(reader) < 0)
@@ -150,6 +151,10 @@ read_hello(struct mp_reader *reader, struct frame *frame, struct err *err_r)
 		return frame_bad(err_r, "HELLO has no version from 1 on");
 	frame->max_batch = hello_number(map, len, "max_batch", 1);
 	frame->window = hello_number(map, len, "window", 0);
+	if (mp_map_find(map, len, "features", &features))
+		frame->has_ledger = hello_number(features.pos,
+					(size_t)(features.end - features.pos),
+					"ledger", 0) == 1;
 	return 0;
 }
 
@@ -239,7 +244,8 @@ frame_put_credit(struct buf *buf, uint32_t id, uint64_t bytes)
 }
 
 void
-frame_put_hello(struct buf *buf, uint64_t max_batch, uint64_t window)
+frame_put_hello(struct buf *buf, uint64_t max_batch, uint64_t window,
+    bool has_ledger)
 {
 	mp_put_array(buf, kinds[FRAME_HELLO].items);
 	mp_put_uint(buf, FRAME_HELLO);
@@ -251,5 +257,9 @@ frame_put_hello(struct buf *buf, uint64_t max_batch, uint64_t window)
 	mp_put_cstr(buf, "window");
 	mp_put_uint(buf, window);
 	mp_put_cstr(buf, "features");
-	mp_put_map(buf, 0);
+	mp_put_map(buf, has_ledger);
+	if (has_ledger) {
+		mp_put_cstr(buf, "ledger");
+		mp_put_uint(buf, 1);
+	}
 }

@@ -54,6 +54,7 @@ struct frame {
 	size_t chunk_len;
 	uint64_t credit;                     /* credit: bytes */
 	uint64_t version, max_batch, window; /* hello */
+	bool has_ledger; /* hello: the feature "ledger" of version 1 */
 };
 
 /*
@@ -71,6 +72,7 @@ void frame_put_cancel(struct buf *buf, uint32_t id);
 void frame_put_chunk(struct buf *buf, uint32_t id, uint64_t seq, unsigned flags,
     const void *chunk, size_t len);
 void frame_put_credit(struct buf *buf, uint32_t id, uint64_t bytes);
-void frame_put_hello(struct buf *buf, uint64_t max_batch, uint64_t window);
+void frame_put_hello(struct buf *buf, uint64_t max_batch, uint64_t window,
+    bool has_ledger);
 
 #endif

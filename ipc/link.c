@@ -2,9 +2,11 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "buf.h"
 #include "err.h"
+#include "ledger.h"
 #include "log.h"
 #include "loop.h"
 #include "mp.h"
@@ -47,6 +49,8 @@ struct link {
 	uint64_t enqueued, written; /* as they were when the wire went */
 	struct buf sink;            /* where frames go that go nowhere */
 	bool *gone;                 /* set by free while a callback runs */
+	bool wants_ledger;
+	struct ledger *ledger; /* owned; NULL: none */
 };
 
 /* Give the wire back; what is asked about it later stays answered. */
@@ -192,6 +196,36 @@ link_end(struct link *link)
 	loop_task_add(link->loop, &link->task);
 }
 
+/* Before our HELLO is begun. Without it the link works all the same. */
+static void
+link_make_ledger(struct link *link)
+{
+	struct err err;
+	int fd;
+
+	link->ledger = ledger_new(&fd, &err);
+	if (link->ledger == NULL) {
+		log_debug("no ledger: %s", err.text);
+	} else if (wire_attach_fd(link->wire, fd) != 0) {
+		close(fd);
+		ledger_free(&link->ledger);
+	}
+}
+
+static void
+link_open_ledger(struct link *link)
+{
+	int fd = wire_take_fd(link->wire);
+	struct err err;
+
+	if (fd < 0)
+		return;
+	link->ledger = ledger_open(fd, &err);
+	if (link->ledger == NULL)
+		log_debug("no ledger: %s", err.text);
+	close(fd);
+}
+
 static void
 link_say_hello(struct link *link)
 {
@@ -202,7 +236,8 @@ link_say_hello(struct link *link)
 	sp_header_init(&header, 0);
 	out = wire_begin(link->wire);
 	buf_append(out, header.data, header.len);
-	frame_put_hello(out, LINK_BATCH_MAX, LINK_WINDOW);
+	frame_put_hello(out, LINK_BATCH_MAX, LINK_WINDOW,
+	    link->side == LINK_SERVICE && link->wants_ledger);
 	wire_end(link->wire);
 }
 
@@ -213,8 +248,14 @@ link_take_hello(struct link *link, const struct frame *frame,
 	/* Through a device it would speak for one of many callers. */
 	if (link->has_hello || header->len > sizeof(uint32_t))
 		return;
-	if (link->side == LINK_CALLER)
+	if (link->side == LINK_CALLER) {
+		batch_close(link);
+		if (link->wants_ledger && frame->has_ledger)
+			link_make_ledger(link);
 		link_say_hello(link);
+	} else if (link->wants_ledger) {
+		link_open_ledger(link);
+	}
 	link->has_hello = true;
 	link->window = frame->window;
 	link->max_batch = frame->max_batch;
@@ -365,6 +406,7 @@ link_new(enum link_side side, const struct link_handler *handler, void *arg)
 	link->side = side;
 	link->handler = handler;
 	link->arg = arg;
+	link->wants_ledger = side == LINK_CALLER;
 	link->task.fn = link_on_task;
 	link->up_task.fn = link_on_up_task;
 	return link;
@@ -375,8 +417,11 @@ link_attach(struct link *link, struct wire *wire)
 {
 	link->wire = wire;
 	link->loop = wire_loop(wire);
-	if (link->side == LINK_SERVICE)
-		link_say_hello(link);
+	if (link->side == LINK_CALLER)
+		return;
+	if (link->wants_ledger)
+		wire_want_fd(wire);
+	link_say_hello(link);
 }
 
 void
@@ -391,7 +436,20 @@ link_free(struct link **linkp)
 		*link->gone = true;
 	link_detach(link);
 	buf_fini(&link->sink);
+	ledger_free(&link->ledger);
 	free(link);
+}
+
+void
+link_want_ledger(struct link *link, bool is_wanted)
+{
+	link->wants_ledger = is_wanted;
+}
+
+struct ledger *
+link_ledger(const struct link *link)
+{
+	return link->ledger;
 }
 
 bool

@@ -13,6 +13,9 @@
  * more than LINK_BATCH_MAX frames is malformed, so that no peer holds up a
  * turn.
  *
+ * A service that announces it gets a ledger (ledger.h) with the caller's HELLO,
+ * when the wire can carry its descriptor; where that fails there is none.
+ *
  * A response with streamed body: a response frame whose meta has ":stream" = 1
  * and a nil payload, followed by chunks. The service may have at most the
  * peer's HELLO window of bytes in chunks per id beyond the credit it was given;
@@ -30,6 +33,7 @@
 
 struct buf;
 struct err;
+struct ledger;
 struct link;
 struct loop;
 struct wire;
@@ -73,6 +77,20 @@ struct link *link_new(enum link_side side, const struct link_handler *handler,
 extern const struct wire_handler link_wire_handler;
 void link_attach(struct link *link, struct wire *wire); /* takes the wire */
 void link_free(struct link **linkp);
+
+/*
+ * Before link_attach(): shall there be a ledger? A service that wants one
+ * announces it and looks up each request in it; by default it does not. A
+ * caller makes one for a service that announced it, and must offer each request
+ * in it; by default it does.
+ */
+void link_want_ledger(struct link *link, bool is_wanted);
+
+/*
+ * The ledger that both sides of this link have, from HELLO on; NULL: none.
+ * Borrowed until link_free(), so that a caller can still ask after down().
+ */
+struct ledger *link_ledger(const struct link *link);
 
 /*
  * Open a frame: the caller appends exactly one frame with this id with

@@ -117,6 +117,25 @@ wire_resume(struct wire *wire)
 	wire->ops->resume(wire);
 }
 
+int
+wire_attach_fd(struct wire *wire, int fd)
+{
+	return wire->ops->attach_fd == NULL ? -1
+					    : wire->ops->attach_fd(wire, fd);
+}
+
+void
+wire_want_fd(struct wire *wire)
+{
+	wire->wants_fd = true;
+}
+
+int
+wire_take_fd(struct wire *wire)
+{
+	return wire->ops->take_fd == NULL ? -1 : wire->ops->take_fd(wire);
+}
+
 struct loop *
 wire_loop(const struct wire *wire)
 {

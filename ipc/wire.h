@@ -10,6 +10,10 @@
  * loop's turn, so all messages of a turn leave with one system call. A peer
  * that lets more than queue_max bytes pile up is cut off: down() with that
  * reason. All calls and callbacks are on the loop's thread.
+ *
+ * A file descriptor can travel along (unix(7), SCM_RIGHTS), on our own codec
+ * over ipc:// only. Only a receiver that wants one gets it, and only up to the
+ * first message: what else comes is closed unseen.
  */
 #ifndef MSVC_IPC_WIRE_H
 #define MSVC_IPC_WIRE_H
@@ -68,6 +72,28 @@ void wire_free(struct wire **wirep);
  */
 struct buf *wire_begin(struct wire *wire);
 void wire_end(struct wire *wire);
+
+/*
+ * Send fd along with the first byte of the message that is begun next; at most
+ * one at a time. Takes fd and returns 0; or returns -1, with fd still the
+ * caller's, when this kind of wire carries none. The kernel may refuse to carry
+ * it all the same (too many are under way): then the message comes without.
+ */
+int wire_attach_fd(struct wire *wire, int fd);
+
+/*
+ * Before the first turn: take a descriptor that comes with the first message or
+ * before it. To close one can take as long as its sender likes (a file system
+ * may be one of its own), so do not want one of a peer that is not trusted.
+ */
+void wire_want_fd(struct wire *wire);
+
+/*
+ * The descriptor that was wanted, close-on-exec and the caller's from now on;
+ * -1 when none came. One that was not taken when message() returns from the
+ * first message is closed, as are all beside the first.
+ */
+int wire_take_fd(struct wire *wire);
 
 /* Bytes in the out buffer that the kernel has not taken yet. */
 size_t wire_queued(const struct wire *wire);

@@ -14,6 +14,9 @@ struct wire_ops {
 	void (*end)(struct wire *wire);
 	void (*pause)(struct wire *wire);
 	void (*resume)(struct wire *wire);
+	/* As wire_attach_fd() and wire_take_fd(); NULL: it carries none. */
+	int (*attach_fd)(struct wire *wire, int fd);
+	int (*take_fd)(struct wire *wire);
 };
 
 /* The first member of each kind's own struct. */
@@ -33,6 +36,7 @@ struct wire {
 	bool is_cut;       /* what is written now goes nowhere */
 	bool is_malformed; /* the peer's bytes break the rules of SP */
 	bool is_paused;
+	bool wants_fd; /* one that comes up to the first message */
 };
 
 /*

@@ -11,6 +11,7 @@
 #include "err.h"
 #include "log.h"
 #include "loop.h"
+#include "passfd.h"
 #include "wire_ops.h"
 
 enum {
@@ -35,7 +36,8 @@ struct sock {
 	bool is_drain_due;     /* something was written since drained() */
 	bool is_hung;    /* paused, and out of the loop: the peer is gone */
 	int write_errno; /* writing failed; the read side tells the end */
-	bool *gone;      /* set by free while a callback runs */
+	struct passfd passfd; /* comes only while it is wanted */
+	bool *gone;           /* set by free while a callback runs */
 };
 
 static struct sock *
@@ -71,8 +73,8 @@ sock_write(struct sock *sock)
 	    sock->write_errno != 0)
 		return;
 	do {
-		count = send(sock->fd, buf_front(&wire->out), wire->ready,
-		    MSG_NOSIGNAL | MSG_DONTWAIT);
+		count = passfd_send(&sock->passfd, sock->fd, wire->written,
+		    buf_front(&wire->out), wire->ready);
 	} while (count < 0 && errno == EINTR);
 	if (count < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
 		/* EPOLLOUT brings us back to read what came before the end. */
@@ -207,6 +209,9 @@ sock_parse(struct sock *sock, const uint8_t *data, size_t len)
 		    data + used - (size_t)message_len, (size_t)message_len);
 		if (*gone || wire->is_over)
 			return -1;
+		if (wire->wants_fd)
+			passfd_drop_in(&sock->passfd);
+		wire->wants_fd = false;
 	}
 	return (ssize_t)used;
 }
@@ -334,7 +339,12 @@ sock_read(struct sock *sock)
 		return sock_read_long(sock);
 	if (have > 0)
 		memcpy(data, buf_front(&sock->in), have);
-	count = recv(sock->fd, data + have, sizeof(data) - have, MSG_DONTWAIT);
+	if (sock->wire.wants_fd && sock->transport == SP_IPC)
+		count = passfd_recv(&sock->passfd, sock->fd, data + have,
+		    sizeof(data) - have);
+	else
+		count = recv(sock->fd, data + have, sizeof(data) - have,
+		    MSG_DONTWAIT);
 	rc = sock_received(sock, count);
 	if (rc <= 0)
 		return rc;
@@ -412,6 +422,7 @@ sock_free(struct wire *wire)
 	loop_io_drop(wire->loop, &sock->io);
 	loop_task_drop(wire->loop, &sock->task);
 	close(sock->fd);
+	passfd_fini(&sock->passfd);
 	buf_fini(&sock->in);
 	buf_fini(&wire->out);
 	free(sock);
@@ -476,12 +487,34 @@ sock_resume(struct wire *wire)
 	sock_watch(sock);
 }
 
+static int
+sock_attach_fd(struct wire *wire, int fd)
+{
+	struct sock *sock = sock_of(wire);
+
+	if (wire->ready != buf_count(&wire->out) && !wire->out.is_failed)
+		bug("wire_attach_fd() while a message is open");
+	if (sock->transport != SP_IPC || sock->passfd.out >= 0)
+		return -1;
+	sock->passfd.out = fd;
+	sock->passfd.out_at = wire->written + buf_count(&wire->out);
+	return 0;
+}
+
+static int
+sock_take_fd(struct wire *wire)
+{
+	return passfd_take(&sock_of(wire)->passfd);
+}
+
 static const struct wire_ops sock_ops = {
 	.free = sock_free,
 	.begin = sock_begin,
 	.end = sock_end,
 	.pause = sock_pause,
 	.resume = sock_resume,
+	.attach_fd = sock_attach_fd,
+	.take_fd = sock_take_fd,
 };
 
 /* Put our handshake and what was read before where they belong. */
@@ -515,6 +548,7 @@ wire_new(struct loop *loop, int fd, enum sp_transport transport,
 		.arg = arg,
 		.limits = *limits };
 	sock->fd = fd;
+	passfd_init(&sock->passfd);
 	sock->transport = transport;
 	sock->protocol = protocol;
 	sock->io.fn = sock_on_io;

@@ -3,16 +3,20 @@
  * link at the other end of a socket. What decodes must lie within the bytes;
  * a link answers, and goes down at most once. The first byte of the input
  * chooses the side, whether the handshake is given, where the stream is cut
- * into writes, and what the callbacks do.
+ * into writes, and what the callbacks do; its length, which descriptor goes
+ * with each write, of which none may stay open.
  */
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "ipc/buf.h"
 #include "ipc/err.h"
 #include "ipc/frame.h"
+#include "ipc/ledger.h"
 #include "ipc/link.h"
 #include "ipc/loop.h"
 #include "ipc/mp.h"
@@ -27,7 +31,8 @@ enum {
 	OPT_FREE_EARLY = 4,
 	OPT_PAUSE = 8,
 	OPT_HEADED = 16, /* all bytes are the body of one message */
-	STEP_SHIFT = 5
+	STEP_SHIFT = 5,
+	FREE_FDS = 8 /* more than are ever open at once */
 };
 
 struct end {
@@ -88,8 +93,12 @@ on_frame(void *arg, const struct frame *frame, const struct sp_header *header)
 	}
 	if ((end->options & OPT_PAUSE) != 0)
 		link_pause(end->link);
+	(void)ledger_state(link_ledger(end->link), frame->id);
+	(void)ledger_revoke(link_ledger(end->link), frame->id);
 	if (frame->kind != FRAME_REQUEST)
 		return;
+	(void)ledger_take(link_ledger(end->link), frame->id);
+	ledger_done(link_ledger(end->link), frame->id);
 	out = link_begin(end->link, frame->id, header);
 	frame_put_response(out, frame->id, 200);
 	buf_append(out, frame->meta, frame->meta_len);
@@ -107,6 +116,46 @@ on_down(void *arg, const struct err *why)
 		link_free(&end->link);
 }
 
+/* None, a ledger, and two that are none: each lives as long as the fuzzer. */
+static int
+pick_fd(size_t size)
+{
+	static int fds[4] = { -1, -1, -1, -1 };
+	struct ledger *ledger;
+
+	if (fds[1] < 0) {
+		ledger = ledger_new(&fds[1], NULL);
+		expect(ledger != NULL);
+		ledger_offer(ledger, 0);
+		ledger_free(&ledger);
+		fds[2] = memfd_create("fuzz", MFD_CLOEXEC);
+		fds[3] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	}
+	return fds[size % 4];
+}
+
+static ssize_t
+send_with(int sock, const void *data, size_t len, int fd)
+{
+	union {
+		struct cmsghdr head;
+		char bytes[CMSG_SPACE(3 * sizeof(int))];
+	} control = { .bytes = "" };
+	struct iovec part = { (void *)(uintptr_t)data, len };
+	struct msghdr msg = { .msg_iov = &part, .msg_iovlen = 1 };
+	const int thrice[3] = { fd, fd, fd };
+
+	if (fd >= 0) {
+		control.head.cmsg_level = SOL_SOCKET;
+		control.head.cmsg_type = SCM_RIGHTS;
+		control.head.cmsg_len = CMSG_LEN(sizeof(thrice));
+		memcpy(CMSG_DATA(&control.head), thrice, sizeof(thrice));
+		msg.msg_control = control.bytes;
+		msg.msg_controllen = sizeof(control.bytes);
+	}
+	return sendmsg(sock, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 static void
 feed(struct loop *loop, struct end *end, int fd, const uint8_t *data,
     size_t size)
@@ -116,7 +165,7 @@ feed(struct loop *loop, struct end *end, int fd, const uint8_t *data,
 
 	for (size_t at = 0, len; at < size; at += len) {
 		len = size - at < step ? size - at : step;
-		if (send(fd, data + at, len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		if (send_with(fd, data + at, len, pick_fd(size)) < 0)
 			return;
 		(void)loop_turn(loop, 0, NULL);
 		if (end->link != NULL)
@@ -132,23 +181,21 @@ feed(struct loop *loop, struct end *end, int fd, const uint8_t *data,
 }
 
 static void
-check_link(const uint8_t *data, size_t size, unsigned options)
+check_link(struct loop *loop, const uint8_t *data, size_t size,
+    unsigned options)
 {
 	static const struct link_handler handler = { NULL, on_frame, on_down,
 		NULL };
 	static const struct wire_limits limits = { 4096, 8192 };
-	static struct loop *loop;
 	struct end end = { .options = options,
 		.is_service = (options & OPT_SERVICE) != 0 };
 	uint8_t head[SP_HANDSHAKE_LEN + SP_PREFIX_MAX];
 	int fds[2];
 
-	if (loop == NULL)
-		loop = loop_new(NULL);
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) < 0)
-		return;
+	expect(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) == 0);
 	end.link = link_new(end.is_service ? LINK_SERVICE : LINK_CALLER,
 	    &handler, &end);
+	link_want_ledger(end.link, true);
 	link_attach(end.link,
 	    wire_new(loop, fds[0], SP_IPC, end.is_service ? SP_REP : SP_REQ,
 		&limits, &link_wire_handler, end.link, NULL, 0, NULL));
@@ -164,12 +211,33 @@ check_link(const uint8_t *data, size_t size, unsigned options)
 	(void)loop_turn(loop, 0, NULL);
 }
 
+/* The lowest ones: each that was left open is missing. */
+static void
+find_free_fds(int fds[FREE_FDS])
+{
+	for (size_t i = 0; i < FREE_FDS; i++) {
+		fds[i] = dup(pick_fd(1));
+		expect(fds[i] >= 0);
+	}
+	for (size_t i = 0; i < FREE_FDS; i++)
+		close(fds[i]);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	static struct loop *loop;
+	int before[FREE_FDS], after[FREE_FDS];
+
+	if (loop == NULL)
+		loop = loop_new(NULL);
 	if (size == 0)
 		return 0;
+	(void)pick_fd(1);
+	find_free_fds(before);
 	check_codec(data + 1, size - 1);
-	check_link(data + 1, size - 1, data[0]);
+	check_link(loop, data + 1, size - 1, data[0]);
+	find_free_fds(after);
+	expect(memcmp(before, after, sizeof(before)) == 0);
 	return 0;
 }

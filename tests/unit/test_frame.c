@@ -33,7 +33,7 @@ put_all_kinds(struct buf *buf)
 	frame_put_cancel(buf, 9);
 	frame_put_chunk(buf, 10, UINT64_MAX, FRAME_LAST, "abc", 3);
 	frame_put_credit(buf, 11, 65536);
-	frame_put_hello(buf, 256, 1 << 18);
+	frame_put_hello(buf, 256, 1 << 18, true);
 }
 
 static struct frame

@@ -1,10 +1,14 @@
 /* Two ends of a socket pair on one loop; the far end is a link or raw bytes. */
+#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -12,6 +16,7 @@
 
 #include "ipc/buf.h"
 #include "ipc/err.h"
+#include "ipc/ledger.h"
 #include "ipc/link.h"
 #include "ipc/loop.h"
 #include "ipc/mp.h"
@@ -31,6 +36,7 @@ struct end {
 	struct sp_header last_header;
 	struct err why;
 	bool is_echo;     /* answers each request */
+	bool has_ledger;  /* a service that announces it */
 	bool frees_self;  /* in the first frame or down */
 	bool pauses_self; /* in the first frame */
 };
@@ -120,6 +126,8 @@ end_init(struct end *end, enum link_side side, int fd)
 	wire = wire_new(loop, fd, SP_IPC, side == LINK_CALLER ? SP_REQ : SP_REP,
 	    &limits, &link_wire_handler, end->link, NULL, 0, &err);
 	assert_non_null(wire);
+	if (side == LINK_SERVICE)
+		link_want_ledger(end->link, end->has_ledger);
 	link_attach(end->link, wire);
 }
 
@@ -132,17 +140,23 @@ turns(int count)
 
 /* A caller and a service that have both said HELLO. */
 static void
-pair_init(struct end *caller, struct end *service)
+pair_init_with(struct end *caller, struct end *service, bool has_ledger)
 {
 	int fds[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-	*caller = *service = (struct end){ .link = NULL };
+	*caller = *service = (struct end){ .has_ledger = has_ledger };
 	end_init(caller, LINK_CALLER, fds[0]);
 	end_init(service, LINK_SERVICE, fds[1]);
 	turns(6);
 	assert_true(link_has_hello(caller->link));
 	assert_true(link_has_hello(service->link));
+}
+
+static void
+pair_init(struct end *caller, struct end *service)
+{
+	pair_init_with(caller, service, false);
 }
 
 static void
@@ -552,6 +566,220 @@ test_a_paused_link_delivers_the_rest_when_resumed(void **state)
 	}
 }
 
+static void
+test_both_ends_share_a_ledger_that_a_service_announced(void **state)
+{
+	struct end caller, service;
+
+	(void)state;
+	pair_init(&caller, &service);
+	assert_null(link_ledger(caller.link));
+	assert_null(link_ledger(service.link));
+	pair_fini(&caller, &service);
+
+	pair_init_with(&caller, &service, true);
+	assert_non_null(link_ledger(caller.link));
+	assert_non_null(link_ledger(service.link));
+	ledger_offer(link_ledger(caller.link), 7);
+	ledger_offer(link_ledger(caller.link), 8);
+	assert_true(ledger_take(link_ledger(service.link), 7));
+	assert_true(ledger_revoke(link_ledger(caller.link), 8));
+	assert_false(ledger_take(link_ledger(service.link), 8));
+	/* The service dies; what it had is still to be read. */
+	link_free(&service.link);
+	turns(2);
+	assert_int_equal(caller.downs, 1);
+	assert_int_equal(ledger_state(link_ledger(caller.link), 7),
+	    LEDGER_TAKEN);
+	link_free(&caller.link);
+}
+
+/* The service's HELLO, with a map of features that ends as given. */
+static void
+test_a_caller_makes_a_ledger_only_for_what_it_understands(void **state)
+{
+#define HELLO "\x80\0\0\0\x92\x09\x82\xa7version\x01"
+#define SAYS(bytes, has)                                  \
+	{                                                 \
+		HELLO bytes, sizeof(HELLO bytes) - 1, has \
+	}
+	static const struct {
+		const char *bytes;
+		size_t len;
+		bool has_ledger;
+	} cases[] = {
+		SAYS("\xa8"
+		     "features\x81\xa6ledger\x01",
+		    true),
+		SAYS("\xa8"
+		     "features\x82\xa1x\xc0\xa6ledger\x01",
+		    true),
+		SAYS("\xa8"
+		     "features\x80",
+		    false),
+		SAYS("\xa8"
+		     "features\x00",
+		    false),
+		SAYS("\xa8"
+		     "features\x81\xa6ledger\x02",
+		    false),
+		SAYS("\xa8"
+		     "features\x81\xa6ledger\xa1x",
+		    false),
+		SAYS("\xa6ledger\x01", false),
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct end caller = { .link = NULL };
+		int fd = single_init(&caller, LINK_CALLER);
+
+		far_write(fd, cases[i].bytes, cases[i].len);
+		turns(2);
+		assert_true(link_has_hello(caller.link));
+		if ((link_ledger(caller.link) != NULL) != cases[i].has_ledger)
+			fail_msg("case %zu", i);
+		assert_int_equal(caller.downs, 0);
+		link_free(&caller.link);
+		close(fd);
+	}
+}
+
+/* HELLO from a caller that passes something else, or nothing, along. */
+static void
+test_a_service_goes_on_without_what_is_no_ledger(void **state)
+{
+	static const uint8_t hello[] = "\x01\0\0\0\0\0\0\0\x10\x80\0\0\0"
+				       "\x92\x09\x81\xa7version\x01";
+
+	(void)state;
+	for (int is_passed = 0; is_passed < 2; is_passed++) {
+		struct end service = { .is_echo = true, .has_ledger = true };
+		int fd = single_init(&service, LINK_SERVICE);
+		int file = memfd_create("test", 0);
+		union {
+			struct cmsghdr head;
+			char bytes[CMSG_SPACE(sizeof(int))];
+		} control = { .bytes = "" };
+		struct iovec part = { (void *)(uintptr_t)hello,
+			sizeof(hello) - 1 };
+		struct msghdr msg = { .msg_iov = &part, .msg_iovlen = 1 };
+
+		if (is_passed) {
+			control.head.cmsg_level = SOL_SOCKET;
+			control.head.cmsg_type = SCM_RIGHTS;
+			control.head.cmsg_len = CMSG_LEN(sizeof(int));
+			memcpy(CMSG_DATA(&control.head), &file, sizeof(file));
+			msg.msg_control = control.bytes;
+			msg.msg_controllen = sizeof(control.bytes);
+		}
+		assert_int_equal(sendmsg(fd, &msg, 0), sizeof(hello) - 1);
+		far_write(fd, "\x80\0\0\5\x95\0\5\xa1x\x80\xc0", 11);
+		turns(3);
+		assert_true(link_has_hello(service.link));
+		assert_null(link_ledger(service.link));
+		assert_int_equal(service.frames, 1);
+		assert_int_equal(service.downs, 0);
+		link_free(&service.link);
+		close(file);
+		close(fd);
+	}
+}
+
+static unsigned
+count_fds(void)
+{
+	DIR *self = opendir("/proc/self/fd");
+	unsigned count = 0;
+
+	assert_non_null(self);
+	while (readdir(self) != NULL)
+		count++;
+	closedir(self);
+	return count;
+}
+
+static unsigned
+count_mapped_ledgers(void)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	char line[512];
+	unsigned count = 0;
+
+	assert_non_null(maps);
+	while (fgets(line, sizeof(line), maps) != NULL)
+		count += strstr(line, "msvc-ledger") != NULL;
+	(void)fclose(maps);
+	return count;
+}
+
+/* However far they came, and whoever goes first. */
+static void
+test_links_that_come_and_go_leave_nothing_behind(void **state)
+{
+	enum {
+		TURNS_MAX = 8, /* by then both have said all */
+		ROUNDS = 200
+	};
+	unsigned fds_before = count_fds(), most = 0;
+
+	(void)state;
+	for (int round = 0; round < ROUNDS; round++) {
+		struct end caller = { .link = NULL };
+		struct end service = { .has_ledger = true };
+		struct end *first = round % 2 == 0 ? &caller : &service;
+		int fds[2];
+
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+		end_init(&caller, LINK_CALLER, fds[0]);
+		end_init(&service, LINK_SERVICE, fds[1]);
+		turns(round / 2 % TURNS_MAX);
+		most += count_mapped_ledgers() == 2;
+		link_free(&first->link);
+		turns(round / 2 / TURNS_MAX % 3);
+		pair_fini(&caller, &service);
+		assert_int_equal(count_mapped_ledgers(), 0);
+		assert_int_equal(count_fds(), fds_before);
+	}
+	assert_in_range(most, 1, ROUNDS - 1);
+}
+
+/* One cannot make the ledger; or the other cannot get what was made. */
+static void
+test_without_descriptors_both_go_on_without_a_ledger(void **state)
+{
+	struct rlimit before, none = { 0, 0 };
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none.rlim_max = before.rlim_max;
+	for (int is_made = 0; is_made < 2; is_made++) {
+		struct end caller = { .link = NULL };
+		struct end service = { .has_ledger = true, .is_echo = true };
+		int fds[2];
+
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+		end_init(&caller, LINK_CALLER, fds[0]);
+		end_init(&service, LINK_SERVICE, fds[1]);
+		while (is_made && link_ledger(caller.link) == NULL)
+			turns(1);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+		turns(6);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+		assert_true(link_has_hello(service.link));
+		assert_null(link_ledger(service.link));
+		assert_int_equal(link_ledger(caller.link) != NULL, is_made);
+		ledger_offer(link_ledger(caller.link), 7);
+		put_request(&caller, 7, 0);
+		turns(4);
+		assert_int_equal(caller.frames, 1);
+		assert_false(ledger_revoke(link_ledger(caller.link), 7));
+		assert_int_equal(ledger_state(link_ledger(caller.link), 7),
+		    LEDGER_TAKEN);
+		pair_fini(&caller, &service);
+	}
+}
+
 static int
 setup(void **state)
 {
@@ -591,6 +819,11 @@ main(void)
 		TEST(test_a_message_in_single_bytes_arrives_whole),
 		TEST(test_a_link_freed_in_a_callback_ends_quietly),
 		TEST(test_a_paused_link_delivers_the_rest_when_resumed),
+		TEST(test_both_ends_share_a_ledger_that_a_service_announced),
+		TEST(test_a_caller_makes_a_ledger_only_for_what_it_understands),
+		TEST(test_a_service_goes_on_without_what_is_no_ledger),
+		TEST(test_links_that_come_and_go_leave_nothing_behind),
+		TEST(test_without_descriptors_both_go_on_without_a_ledger),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,6 @@
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,6 +22,8 @@ struct tap {
 	struct wire *wire;
 	unsigned ups, messages, downs;
 	size_t last_len;
+	bool wants_fd, takes_fd; /* takes: with each message, into fd */
+	int fd;
 };
 
 static void
@@ -36,6 +40,8 @@ on_message(void *arg, const uint8_t *data, size_t len)
 	(void)data;
 	tap->messages++;
 	tap->last_len = len;
+	if (tap->takes_fd && tap->fd < 0)
+		tap->fd = wire_take_fd(tap->wire);
 }
 
 static void
@@ -56,7 +62,7 @@ tap_new(struct tap *tap, struct loop *loop, int fd, enum sp_transport transport,
 {
 	static const struct wire_limits limits = { 1 << 20, 1 << 20 };
 
-	*tap = (struct tap){ .wire = NULL };
+	*tap = (struct tap){ .fd = -1 };
 	tap->wire = wire_new(loop, fd, transport, protocol, &limits, &handler,
 	    tap, initial, initial_len, NULL);
 	assert_non_null(tap->wire);
@@ -221,6 +227,167 @@ test_what_waits_behind_a_long_message_has_its_own_bound(void **state)
 	loop_free(&loop);
 }
 
+static unsigned
+count_fds(void)
+{
+	DIR *self = opendir("/proc/self/fd");
+	unsigned count = 0;
+
+	assert_non_null(self);
+	while (readdir(self) != NULL)
+		count++;
+	closedir(self);
+	return count;
+}
+
+static void
+send_text(struct tap *tap, const char *text)
+{
+	buf_append_str(wire_begin(tap->wire), text);
+	wire_end(tap->wire);
+}
+
+/* The descriptor goes with the message begun after wire_attach_fd(). */
+static void
+test_a_descriptor_travels_with_its_message(void **state)
+{
+	static const struct {
+		const char *before; /* a message in front of it, or NULL */
+		enum sp_transport transport;
+		bool wants_fd, takes_fd;
+		int attached;
+		bool arrives;
+	} cases[] = {
+		{ NULL, SP_IPC, true, true, 0, true },
+		{ NULL, SP_IPC, true, false, 0, false },
+		{ NULL, SP_IPC, false, true, 0, false },
+		{ "first", SP_IPC, true, true, 0, false },
+		{ NULL, SP_TCP, true, true, -1, false },
+	};
+	unsigned fds_before = count_fds();
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct loop *loop = loop_new(NULL);
+		struct tap a, b;
+		int fds[2], null = open("/dev/null", O_RDONLY);
+
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+		tap_new(&a, loop, fds[0], cases[i].transport, SP_PUB, NULL, 0);
+		tap_new(&b, loop, fds[1], cases[i].transport, SP_SUB, NULL, 0);
+		b.takes_fd = cases[i].takes_fd;
+		if (cases[i].wants_fd)
+			wire_want_fd(b.wire);
+		if (cases[i].before != NULL)
+			send_text(&a, cases[i].before);
+		assert_int_equal(wire_attach_fd(a.wire, null),
+		    cases[i].attached);
+		if (cases[i].attached != 0)
+			close(null);
+		else
+			assert_int_equal(wire_attach_fd(a.wire, 0), -1);
+		send_text(&a, "second");
+		send_text(&a, "third");
+		for (int turn = 0; turn < 8; turn++)
+			assert_int_equal(loop_turn(loop, 0, NULL), 0);
+		assert_int_equal(b.messages, 2 + (cases[i].before != NULL));
+		if ((b.fd >= 0) != cases[i].arrives)
+			fail_msg("case %zu: fd %d", i, b.fd);
+		if (b.fd >= 0) {
+			assert_true((fcntl(b.fd, F_GETFD) & FD_CLOEXEC) != 0);
+			close(b.fd);
+		}
+		wire_free(&a.wire);
+		wire_free(&b.wire);
+		loop_free(&loop);
+		assert_int_equal(count_fds(), fds_before);
+	}
+}
+
+static void
+test_a_descriptor_that_was_never_sent_is_closed(void **state)
+{
+	unsigned fds_before = count_fds();
+	struct loop *loop = loop_new(NULL);
+	struct tap tap;
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	tap_new(&tap, loop, fds[0], SP_IPC, SP_PUB, NULL, 0);
+	assert_int_equal(wire_attach_fd(tap.wire, open("/dev/null", O_RDONLY)),
+	    0);
+	send_text(&tap, "x");
+	wire_free(&tap.wire);
+	close(fds[1]);
+	loop_free(&loop);
+	assert_int_equal(count_fds(), fds_before);
+}
+
+static void
+send_with_fds(int sock, const void *data, size_t len, size_t count)
+{
+	union {
+		struct cmsghdr head;
+		char bytes[CMSG_SPACE(8 * sizeof(int))];
+	} control = { .bytes = "" };
+	struct iovec part = { (void *)(uintptr_t)data, len };
+	struct msghdr msg = { .msg_iov = &part,
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
+		.msg_controllen = CMSG_SPACE(count * sizeof(int)) };
+	int fds[8] = { 0 };
+
+	control.head.cmsg_level = SOL_SOCKET;
+	control.head.cmsg_type = SCM_RIGHTS;
+	control.head.cmsg_len = CMSG_LEN(count * sizeof(int));
+	memcpy(CMSG_DATA(&control.head), fds, count * sizeof(int));
+	assert_int_equal(sendmsg(sock, &msg, 0), (ssize_t)len);
+}
+
+/* Each byte of a handshake, then three messages, with descriptors along. */
+static void
+check_many_fds(bool is_wanted)
+{
+	unsigned fds_before = count_fds(), fds_open;
+	struct loop *loop = loop_new(NULL);
+	uint8_t shake[SP_HANDSHAKE_LEN], message[SP_PREFIX_MAX + 1] = { 0 };
+	struct tap tap;
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	tap_new(&tap, loop, fds[0], SP_IPC, SP_SUB, NULL, 0);
+	if (is_wanted)
+		wire_want_fd(tap.wire);
+	fds_open = count_fds();
+	sp_handshake_encode(SP_PUB, shake);
+	sp_prefix_encode(SP_IPC, 1, message);
+	for (size_t i = 0; i < sizeof(shake); i++) {
+		send_with_fds(fds[1], shake + i, 1, i + 1);
+		assert_int_equal(loop_turn(loop, 0, NULL), 0);
+		assert_int_equal(count_fds(), fds_open + is_wanted);
+	}
+	for (unsigned i = 0; i < 3; i++) {
+		send_with_fds(fds[1], message, sizeof(message), 8);
+		assert_int_equal(loop_turn(loop, 0, NULL), 0);
+		assert_int_equal(tap.messages, i + 1);
+		assert_int_equal(count_fds(), fds_open);
+	}
+	assert_int_equal(wire_take_fd(tap.wire), -1);
+	wire_free(&tap.wire);
+	close(fds[1]);
+	loop_free(&loop);
+	assert_int_equal(count_fds(), fds_before);
+}
+
+static void
+test_a_peer_that_sends_many_descriptors_leaves_one_or_none(void **state)
+{
+	(void)state;
+	check_many_fds(true);
+	check_many_fds(false);
+}
+
 int
 main(void)
 {
@@ -234,6 +401,11 @@ main(void)
 		    test_what_was_read_before_is_parsed_first_wherever_it_ends),
 		cmocka_unit_test(
 		    test_messages_of_any_length_arrive_over_tcp_framing),
+		cmocka_unit_test(test_a_descriptor_travels_with_its_message),
+		cmocka_unit_test(
+		    test_a_descriptor_that_was_never_sent_is_closed),
+		cmocka_unit_test(
+		    test_a_peer_that_sends_many_descriptors_leaves_one_or_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
