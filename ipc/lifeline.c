@@ -50,6 +50,9 @@ static const struct lifeline_field fields_settings[] = {
 	UINT(settings, access),
 	UINT(settings, event_queue),
 	UINT(settings, link_queue),
+	UINT(settings, detail),
+	UINT(settings, poison_key),
+	BOOL(settings, is_body_kept),
 };
 
 static const struct lifeline_field fields_listener[] = {
@@ -64,6 +67,18 @@ static const struct lifeline_field fields_service[] = {
 	UINT(service, timeout_ms),
 	STR(service, url),
 	BOOL(service, is_enabled),
+	UINT(service, rules.attempts),
+	UINT(service, rules.retry_budget),
+	UINT(service, rules.stall_ms),
+	UINT(service, rules.hold_max),
+	UINT(service, rules.hold_max_bytes),
+	UINT(service, rules.max_inflight),
+	UINT(service, rules.max_inflight_all),
+	UINT(service, rules.queue_ms),
+	UINT(service, rules.eject_ms),
+	UINT(service, rules.hang_ms),
+	UINT(service, rules.quarantine_ms),
+	UINT(service, rules.ramp_ms),
 };
 
 static const struct lifeline_field fields_route[] = {
@@ -73,6 +88,11 @@ static const struct lifeline_field fields_route[] = {
 	UINT(route, timeout_ms),
 	UINT(route, max_body),
 	STR(route, name),
+	BOOL(route, is_idempotent),
+	UINT(route, fallback),
+	UINT(route, fallback_on),
+	STR(route, fallback_text),
+	STR(route, fallback_type),
 };
 
 static const struct lifeline_field fields_instance[] = {
@@ -84,6 +104,10 @@ static const struct lifeline_field fields_instance[] = {
 	STR(instance, listen),
 	UINT(instance, retry_ms),
 	STR(instance, reason),
+	BOOL(instance, is_beside),
+	UINT(instance, death),
+	UINT(instance, restarts),
+	UINT(instance, restart_limit),
 };
 
 static const struct lifeline_field fields_linked[] = {
@@ -108,6 +132,73 @@ static const struct lifeline_field fields_log[] = {
 
 static const struct lifeline_field fields_drained[] = {
 	UINT(drained, id),
+};
+
+static const struct lifeline_field fields_hung[] = {
+	STR(hung, service),
+	UINT(hung, index),
+	UINT(hung, generation),
+	STR(hung, what),
+	UINT(hung, age_ms),
+};
+
+static const struct lifeline_field fields_stats[] = {
+	STR(stats, service),
+	UINT(stats, index),
+	UINT(stats, generation),
+	UINT(stats, requests),
+	UINT(stats, failures),
+	UINT(stats, latency_us),
+};
+
+static const struct lifeline_field fields_casualty[] = {
+	STR(casualty, service),
+	UINT(casualty, index),
+	UINT(casualty, generation),
+	UINT(casualty, delivery),
+	STR(casualty, method),
+	STR(casualty, target),
+	STR(casualty, route),
+	STR(casualty, request_id),
+	STR(casualty, trace),
+	STR(casualty, client),
+	UINT(casualty, age_us),
+};
+
+static const struct lifeline_field fields_quarantine[] = {
+	STR(quarantine, service),
+	STR(quarantine, print),
+	UINT(quarantine, left_ms),
+	STR(quarantine, method),
+	STR(quarantine, target),
+	STR(quarantine, route),
+	STR(quarantine, client),
+	STR(quarantine, fields),
+	STR(quarantine, body),
+	UINT(quarantine, body_len),
+};
+
+static const struct lifeline_field fields_release[] = {
+	STR(release, print),
+};
+
+static const struct lifeline_field fields_fault[] = {
+	STR(fault, service),
+	UINT(fault, kind),
+	UINT(fault, value),
+	UINT(fault, percent),
+	UINT(fault, for_ms),
+};
+
+static const struct lifeline_field fields_crash[] = {
+	STR(crash, id),
+	STR(crash, dir),
+	UINT(crash, keep),
+	UINT(crash, max_size),
+	UINT(crash, stream),
+	STR(crash, name),
+	STR(crash, label),
+	STR(crash, json),
 };
 
 struct lifeline_shape {
@@ -137,6 +228,15 @@ static const struct lifeline_shape lifeline_shapes[] = {
 	[LIFELINE_DRAINED] = SHAPE("drained", fields_drained),
 	[LIFELINE_REOPEN] = { "reopen", NULL, 0 },
 	[LIFELINE_UNLINKED] = SHAPE("unlinked", fields_linked),
+	[LIFELINE_HUNG] = SHAPE("hung", fields_hung),
+	[LIFELINE_IDLE] = SHAPE("idle", fields_linked),
+	[LIFELINE_STATS] = SHAPE("stats", fields_stats),
+	[LIFELINE_CASUALTY] = SHAPE("casualty", fields_casualty),
+	[LIFELINE_CASUALTIES_END] = SHAPE("casualties end", fields_linked),
+	[LIFELINE_QUARANTINE] = SHAPE("quarantine", fields_quarantine),
+	[LIFELINE_RELEASE] = SHAPE("release", fields_release),
+	[LIFELINE_FAULT] = SHAPE("fault", fields_fault),
+	[LIFELINE_CRASH] = SHAPE("crash", fields_crash),
 };
 
 static const struct lifeline_shape *
@@ -217,9 +317,9 @@ lifeline_get(struct mp_reader *reader, const struct lifeline_field *field,
 }
 
 enum {
-	LIFELINE_FIELD_MAX = 16
+	LIFELINE_FIELD_MAX = 20
 };
-_Static_assert(sizeof(fields_settings) / sizeof(*fields_settings) <=
+_Static_assert(sizeof(fields_service) / sizeof(*fields_service) <=
 		   LIFELINE_FIELD_MAX,
     "the longest list must fit");
 

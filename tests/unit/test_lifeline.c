@@ -20,18 +20,20 @@
 static const struct lifeline_msg all[] = {
 	{ .type = LIFELINE_BEGIN },
 	{ .type = LIFELINE_SETTINGS,
-	    .u.settings = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12,
-		UINT64_MAX } },
+	    .u.settings = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, UINT64_MAX,
+		DETAIL_FULL, 14, true } },
 	{ .type = LIFELINE_LISTENER,
 	    .u.listener = { LISTENER_ADMIN, "127.0.0.1:80", true } },
 	{ .type = LIFELINE_SERVICE,
-	    .u.service = { "echo", 2, 3000, "tcp://h:1", true } },
+	    .u.service = { "echo", 2, 3000, "tcp://h:1", true,
+		{ 1, 2, 3, 4, 5, LIFELINE_AUTO, 7, 8, 9, 10, 11, 12 } } },
 	{ .type = LIFELINE_ROUTE,
-	    .u.route = { "GET /a/{b}", "echo", "users.get", 1, 2, "r1" } },
+	    .u.route = { "GET /a/{b}", "echo", "users.get", 1, 2, "r1", true,
+		FALLBACK_BODY, FAILURE_ALL, "sorry", "text/plain" } },
 	{ .type = LIFELINE_COMMIT },
 	{ .type = LIFELINE_INSTANCE,
 	    .u.instance = { "echo", 1, 2, STATE_BACKOFF, 4, "ipc://x", 5,
-		"killed by signal 9" } },
+		"killed by signal 9", true, DEATH_OTHER, 2, 5 } },
 	{ .type = LIFELINE_STOP },
 	{ .type = LIFELINE_APPLIED },
 	{ .type = LIFELINE_LINKED, .u.linked = { "echo", 1, 2 } },
@@ -40,6 +42,22 @@ static const struct lifeline_msg all[] = {
 	{ .type = LIFELINE_DRAINED, .u.drained = { 77 } },
 	{ .type = LIFELINE_REOPEN },
 	{ .type = LIFELINE_UNLINKED, .u.linked = { "echo", 1, 2 } },
+	{ .type = LIFELINE_HUNG, .u.hung = { "echo", 1, 2, "GET /x", 3 } },
+	{ .type = LIFELINE_IDLE, .u.linked = { "echo", 1, 2 } },
+	{ .type = LIFELINE_STATS, .u.stats = { "echo", 1, 2, 3, 4, 5 } },
+	{ .type = LIFELINE_CASUALTY,
+	    .u.casualty = { "echo", 1, 2, DELIVERY_DONE, "GET", "/x?y", "r1",
+		"id", "00-11-22-01", "::1", 3 } },
+	{ .type = LIFELINE_CASUALTIES_END, .u.linked = { "echo", 1, 2 } },
+	{ .type = LIFELINE_QUARANTINE,
+	    .u.quarantine = { "echo", "0123", 1, "POST", "/x", "r1", "::1",
+		"a: b", "70", 2 } },
+	{ .type = LIFELINE_RELEASE, .u.release = { "0123" } },
+	{ .type = LIFELINE_FAULT,
+	    .u.fault = { "echo", FAULT_ERROR, 503, 50, 1000 } },
+	{ .type = LIFELINE_CRASH,
+	    .u.crash = { "echo-1-2", "/var/log", 50, 1000, 7, "echo", "echo/1",
+		"{}" } },
 };
 
 enum {
@@ -97,9 +115,9 @@ test_every_message_comes_back_as_it_was_sent(void **state)
 static void
 test_fields_land_where_they_belong(void **state)
 {
-	static const char wire[] = "\x99\x07\xa4"
+	static const char wire[] = "\x9d\x07\xa4"
 				   "echo\x01\x02\x05\x04\xa7ipc://x\x05\xb2"
-				   "killed by signal 9";
+				   "killed by signal 9\xc3\x01\x02\x05";
 	struct buf buf = { 0 };
 	struct lifeline_msg msg;
 	uint8_t *copy;
