@@ -30,6 +30,41 @@ enum conf_access {
 	CONF_ACCESS_JSON
 };
 
+enum conf_detail {
+	CONF_DETAIL_BRIEF,
+	CONF_DETAIL_FULL
+};
+
+enum conf_fallback_kind {
+	CONF_FALLBACK_NONE,
+	CONF_FALLBACK_BODY,
+	CONF_FALLBACK_SERVICE
+};
+
+enum {
+	CONF_FALLBACK_MAX = 64 * 1024, /* bytes of a body */
+	/* Of the bodies of all routes: each has a copy. */
+	CONF_FALLBACK_ALL_MAX = 8 * 1024 * 1024
+};
+
+/* Kinds of failure, bits of fallback_on. */
+enum conf_failure {
+	CONF_FAILURE_DOWN = 1,
+	CONF_FAILURE_TIMEOUT = 2,
+	CONF_FAILURE_5XX = 4
+};
+
+/* What is answered in place of a failure. */
+struct conf_fallback {
+	enum conf_fallback_kind kind;
+	char *path; /* of the file that holds the body, as written; or NULL */
+	char *text; /* the body, no NUL in it, or the service's name */
+	char *type; /* content type of the body */
+};
+
+/* max_inflight = auto */
+#define CONF_INFLIGHT_AUTO 0xffffffffU
+
 /* A NULL-terminated array of strings with its count. */
 struct conf_strings {
 	char **items; /* items[count] is NULL; never NULL itself */
@@ -59,6 +94,8 @@ struct conf_router {
 	    write_timeout_ms, drain_timeout_ms;
 	enum conf_access access_log;
 	size_t event_queue, link_queue;
+	enum conf_detail error_detail;
+	bool is_body_kept;
 };
 
 struct conf_service {
@@ -85,6 +122,21 @@ struct conf_service {
 	uint8_t success_codes[32]; /* bit set of exit codes 0 to 255 */
 	int64_t timeout_ms;
 	bool is_enabled;
+	unsigned attempts;     /* sends of a request that may run twice */
+	unsigned retry_budget; /* percent of the requests */
+	int64_t stall_timeout_ms;
+	unsigned hold_max; /* requests that wait for an instance */
+	size_t hold_max_bytes;
+	unsigned max_inflight;     /* of an instance; 0: any number */
+	unsigned max_inflight_all; /* of all instances; 0: any number */
+	int64_t queue_timeout_ms, eject_time_ms, hang_grace_ms, watchdog_ms,
+	    quarantine_ms;
+	bool is_overlapping; /* old and new may run at the same time */
+	int64_t ramp_ms;
+	unsigned ramp_requests;
+	int64_t drain_timeout_ms;
+	struct conf_fallback fallback;
+	unsigned fallback_on; /* enum conf_failure, or-ed */
 };
 
 struct conf_route {
@@ -95,6 +147,9 @@ struct conf_route {
 	char *op;           /* NULL: method and path */
 	int64_t timeout_ms; /* 0: the service's */
 	size_t max_body;    /* 0: the router's */
+	bool is_idempotent;
+	struct conf_fallback fallback; /* none: the service's */
+	unsigned fallback_on;          /* 0: the service's */
 };
 
 struct conf {
@@ -103,6 +158,9 @@ struct conf {
 	char *run_dir, *log_dir;   /* absolute */
 	size_t log_max_size;
 	unsigned log_keep;
+	char *crash_dir; /* absolute */
+	unsigned crash_keep;
+	size_t crash_max_size;
 	struct conf_router router;
 	struct conf_service **services; /* in file order */
 	size_t service_count;
@@ -141,11 +199,13 @@ int conf_load(const char *path, struct conf **conf_r,
  * talk to a system which runs on what the file said before: as good as what is
  * left of [msvc] tells, else the defaults.
  *
- * run_dir_r, log_dir_r   set to absolute paths, the caller's to free()
+ * run_dir_r, log_dir_r, crash_dir_r   set to absolute paths, the caller's to
+ *                                     free(); each may be NULL
  *
  * Returns 0, or -1 when the file cannot be read or there is no default.
  */
-int conf_load_dirs(const char *path, char **run_dir_r, char **log_dir_r);
+int conf_load_dirs(const char *path, char **run_dir_r, char **log_dir_r,
+    char **crash_dir_r);
 
 /*
  * The same as conf_load() with the contents of the main file given; path then
@@ -159,6 +219,13 @@ void conf_free(struct conf **confp);
 /* Borrowed, or NULL. */
 struct conf_service *conf_find_service(const struct conf *conf,
     const char *name);
+
+/*
+ * What stands in for the failures of a route of this config, and for which of
+ * them: each its own, or its service's. Borrowed.
+ */
+const struct conf_fallback *conf_route_fallback(const struct conf *conf,
+    const struct conf_route *route, unsigned *failures_r);
 
 /* What a reload has to do for one service. Pure. */
 enum conf_change {

@@ -7,6 +7,7 @@
 
 #include "conf.h"
 #include "conf_addr.h"
+#include "conf_fallback.h"
 #include "conf_pattern.h"
 #include "conf_value.h"
 #include "conf_words.h"
@@ -95,6 +96,22 @@ count_set(const struct setting *set)
 }
 
 static int
+inflight_set(const struct setting *set)
+{
+	uint64_t number;
+
+	if (strcmp(set->text, "auto") == 0) {
+		number_store(set, CONF_INFLIGHT_AUTO);
+		return 0;
+	}
+	if (conf_value_count(set->text, &number, set->why) < 0) {
+		conf_why_set(set->why, "is neither a whole number nor auto");
+		return -1;
+	}
+	return number_set(set, number);
+}
+
+static int
 size_set(const struct setting *set)
 {
 	uint64_t bytes;
@@ -125,6 +142,7 @@ static int
 word_set(const struct setting *set)
 {
 	static const char *const access[] = { "off", "text", "json", NULL };
+	static const char *const detail[] = { "brief", "full", NULL };
 	static const char *const restart[] = { "always", "on-failure", "never",
 		NULL };
 	static const char *const ready[] = { "auto", "notify", "listen", "none",
@@ -132,9 +150,10 @@ word_set(const struct setting *set)
 	unsigned index;
 
 	if (conf_value_word(set->text,
-		set->key->type == CONF_TYPE_ACCESS  ? access
-		: set->key->type == CONF_TYPE_READY ? ready
-						    : restart,
+		set->key->type == CONF_TYPE_ACCESS   ? access
+		: set->key->type == CONF_TYPE_DETAIL ? detail
+		: set->key->type == CONF_TYPE_READY  ? ready
+						     : restart,
 		&index, set->why) < 0)
 		return -1;
 	number_store(set, index);
@@ -366,6 +385,19 @@ out:
 	return rc;
 }
 
+static int
+fallback_set(const struct setting *set)
+{
+	conf_fallback_fini(set->field);
+	return conf_fallback_parse(set->text, set->field, set->why);
+}
+
+static int
+failures_set(const struct setting *set)
+{
+	return conf_fallback_failures(set->text, set->field, set->why);
+}
+
 static int (*const setters[])(const struct setting *) = {
 	[CONF_TYPE_PATH] = text_set,
 	[CONF_TYPE_TEXT] = text_set,
@@ -376,6 +408,10 @@ static int (*const setters[])(const struct setting *) = {
 	[CONF_TYPE_LISTEN] = listen_set,
 	[CONF_TYPE_ADDRESS] = address_set,
 	[CONF_TYPE_ACCESS] = word_set,
+	[CONF_TYPE_DETAIL] = word_set,
+	[CONF_TYPE_INFLIGHT] = inflight_set,
+	[CONF_TYPE_FALLBACK] = fallback_set,
+	[CONF_TYPE_FAILURES] = failures_set,
 	[CONF_TYPE_RESTART] = word_set,
 	[CONF_TYPE_READY] = word_set,
 	[CONF_TYPE_LIMIT] = limit_set,

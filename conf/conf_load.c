@@ -197,7 +197,10 @@ globals_move(struct conf_loader *loader)
 		conf->log_dir = from->log_dir;
 		conf->log_max_size = from->log_max_size;
 		conf->log_keep = from->log_keep;
-		from->run_dir = from->log_dir = NULL;
+		conf->crash_dir = from->crash_dir;
+		conf->crash_keep = from->crash_keep;
+		conf->crash_max_size = from->crash_max_size;
+		from->run_dir = from->log_dir = from->crash_dir = NULL;
 	}
 	if (router != NULL) {
 		struct conf_router *from = router->object;
@@ -310,6 +313,7 @@ loader_finish(struct conf_loader *loader, struct conf **conf_r,
 		conf_path_finish(loader);
 		conf_order_find(loader);
 		conf_route_check(loader);
+		conf_fallback_check(loader);
 	}
 	if (loader->is_out_of_memory)
 		conf_mistake_add(&loader->mistakes, 0, 0,
@@ -365,14 +369,25 @@ conf_load_text(const char *path, const char *text, size_t len,
 	return load(path, text, len, conf_r, report);
 }
 
+/* Hand a path over to whoever wants it. */
+static void
+dir_move(char **from, char **to)
+{
+	if (to == NULL)
+		return;
+	*to = *from;
+	*from = NULL;
+}
+
 int
-conf_load_dirs(const char *path, char **run_dir_r, char **log_dir_r)
+conf_load_dirs(const char *path, char **run_dir_r, char **log_dir_r,
+    char **crash_dir_r)
 {
 	struct conf_loader loader;
+	struct conf none = { 0 };
+	struct conf *conf = &none;
 	int rc = -1;
 
-	*run_dir_r = NULL;
-	*log_dir_r = NULL;
 	if (loader_init(&loader, path) < 0)
 		goto out;
 	file_read(&loader);
@@ -380,14 +395,15 @@ conf_load_dirs(const char *path, char **run_dir_r, char **log_dir_r)
 		goto out;
 	globals_move(&loader);
 	conf_path_finish(&loader);
-	if (loader.conf->run_dir == NULL || loader.conf->log_dir == NULL)
+	if (loader.conf->run_dir == NULL || loader.conf->log_dir == NULL ||
+	    loader.conf->crash_dir == NULL)
 		goto out;
-	*run_dir_r = loader.conf->run_dir;
-	*log_dir_r = loader.conf->log_dir;
-	loader.conf->run_dir = NULL;
-	loader.conf->log_dir = NULL;
+	conf = loader.conf;
 	rc = 0;
 out:
+	dir_move(&conf->run_dir, run_dir_r);
+	dir_move(&conf->log_dir, log_dir_r);
+	dir_move(&conf->crash_dir, crash_dir_r);
 	loader_fini(&loader);
 	return rc;
 }

@@ -101,5 +101,6 @@ void conf_check_sections(struct conf_loader *loader);
 void conf_path_finish(struct conf_loader *loader);
 void conf_order_find(struct conf_loader *loader);
 void conf_route_check(struct conf_loader *loader);
+void conf_fallback_check(struct conf_loader *loader); /* reads its files */
 
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "conf.h"
+#include "conf_fallback.h"
 #include "conf_words.h"
 
 /* How a field of a type is held in memory. */
@@ -15,6 +16,7 @@ enum form {
 	FORM_STRINGS, /* struct conf_strings */
 	FORM_SET,     /* struct conf_strings whose order means nothing */
 	FORM_LISTENS,
+	FORM_FALLBACK,
 	FORM_LIMIT
 };
 
@@ -42,6 +44,8 @@ key_form(const struct conf_key *key)
 		return FORM_LISTENS;
 	case CONF_TYPE_LIMIT:
 		return FORM_LIMIT;
+	case CONF_TYPE_FALLBACK:
+		return FORM_FALLBACK;
 	default:
 		return FORM_PLAIN;
 	}
@@ -77,6 +81,9 @@ conf_key_fini(enum conf_key_id id, void *base)
 		break;
 	case FORM_LISTENS:
 		listens_clear(base);
+		break;
+	case FORM_FALLBACK:
+		conf_fallback_fini(field);
 		break;
 	default:
 		break;
@@ -196,6 +203,8 @@ conf_key_is_equal(enum conf_key_id id, const void *left, const void *right)
 		return sets_are_equal(a, b);
 	case FORM_LISTENS:
 		return listens_are_equal(left, right);
+	case FORM_FALLBACK:
+		return conf_fallback_is_equal(a, b);
 	case FORM_LIMIT:
 		return ((const struct conf_service *)left)->restart_period_ms ==
 			   ((const struct conf_service *)right)

@@ -84,6 +84,9 @@ dirs_finish(struct conf_loader *loader)
 		    "PATH");
 	path_resolve(loader, &conf->run_dir);
 	path_resolve(loader, &conf->log_dir);
+	if (conf->crash_dir == NULL && conf->log_dir != NULL)
+		conf->crash_dir = conf_path_resolve(conf->log_dir, "crash");
+	path_resolve(loader, &conf->crash_dir);
 }
 
 /* Bytes of RUN_DIR/svc/NAME/INSTANCE.GENERATION for the longest name. */

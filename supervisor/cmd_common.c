@@ -92,7 +92,7 @@ cmd_run_dir(const struct cmd_line *line, char path_r[PATH_MAX])
 	if (line->run_dir != NULL)
 		dir = strdup(line->run_dir);
 	else
-		conf_load_dirs(cmd_conf_path(line), &dir, &log_dir);
+		conf_load_dirs(cmd_conf_path(line), &dir, &log_dir, NULL);
 	if (dir == NULL && access(cmd_conf_path(line), R_OK) == -1)
 		cmd_say("%s: %s", cmd_conf_path(line), strerror(errno));
 	else if (dir == NULL)

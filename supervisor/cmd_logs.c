@@ -314,18 +314,15 @@ out:
 static int
 logs_find_dir(const struct cmd_line *line, char **dir_r)
 {
-	char *run_dir = NULL;
-
 	*dir_r = NULL;
 	if (line->run_dir != NULL)
 		return logs_ask_dir(line->run_dir, dir_r);
-	if (conf_load_dirs(cmd_conf_path(line), &run_dir, dir_r) == -1) {
+	if (conf_load_dirs(cmd_conf_path(line), NULL, dir_r, NULL) == -1) {
 		struct conf *conf = cmd_load(line);
 
 		conf_free(&conf);
 		return CMD_FAILED;
 	}
-	free(run_dir);
 	return CMD_DONE;
 }
 

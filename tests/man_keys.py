@@ -48,7 +48,7 @@ def main():
             complaints.append(f"{place}: not in conf_keys.def")
             continue
         text, default = found[section, key], wanted[section, key]
-        told = re.search(r"^The default is (\S+)\.$", text, re.M)
+        told = re.search(r"^The default is (.+)\.$", text, re.M)
         told = told[1] if told else ""
         if told != default:
             complaints.append(

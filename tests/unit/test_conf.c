@@ -670,33 +670,45 @@ directories_are_found_among_mistakes(void **state)
 {
 	char dir[] = "/tmp/test_conf.XXXXXX", path[64], own[64];
 	const struct {
-		const char *text, *run_dir, *log_dir;
+		const char *text, *run_dir, *log_dir, *crash_dir;
 	} cases[] = {
-		{ "[serv\n[service a]\ncomand = x\n" HEAD, "/run/x", "/log" },
-		{ HEAD "rnu_dir = /y\nlog_keep = many\n", "/run/x", "/log" },
-		{ "[msvc]\nrun_dir = r\nlog_dir = l\nx\n", NULL, NULL },
+		{ "[serv\n[service a]\ncomand = x\n" HEAD, "/run/x", "/log",
+		    "/log/crash" },
+		{ HEAD "rnu_dir = /y\nlog_keep = many\ncrash_dir = /c\n",
+		    "/run/x", "/log", "/c" },
+		{ "[msvc]\nrun_dir = r\nlog_dir = l\ncrash_dir = c\nx\n", NULL,
+		    NULL, NULL },
 	};
-	char *run_dir, *log_dir;
+	char *run_dir, *log_dir, *crash_dir;
 
 	(void)state;
 	assert_non_null(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/m.ini", dir);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		file_write(dir, "m.ini", cases[i].text);
-		assert_int_equal(conf_load_dirs(path, &run_dir, &log_dir), 0);
+		assert_int_equal(conf_load_dirs(path, &run_dir, &log_dir,
+				     &crash_dir),
+		    0);
 		snprintf(own, sizeof(own), "%s/r", dir);
 		assert_string_equal(run_dir,
 		    cases[i].run_dir != NULL ? cases[i].run_dir : own);
 		snprintf(own, sizeof(own), "%s/l", dir);
 		assert_string_equal(log_dir,
 		    cases[i].log_dir != NULL ? cases[i].log_dir : own);
+		snprintf(own, sizeof(own), "%s/c", dir);
+		assert_string_equal(crash_dir,
+		    cases[i].crash_dir != NULL ? cases[i].crash_dir : own);
 		free(run_dir);
 		free(log_dir);
+		free(crash_dir);
 	}
+	assert_int_equal(conf_load_dirs(path, NULL, NULL, NULL), 0);
 	file_drop(dir, "m.ini");
-	assert_int_equal(conf_load_dirs(path, &run_dir, &log_dir), -1);
+	assert_int_equal(conf_load_dirs(path, &run_dir, &log_dir, &crash_dir),
+	    -1);
 	assert_null(run_dir);
 	assert_null(log_dir);
+	assert_null(crash_dir);
 	rmdir(dir);
 }
 
