@@ -15,7 +15,6 @@
 #define LAUNCH_ENV_ROUTER     "MSVC_ROUTER"     /* ipc:// URL to call (REQ) */
 #define LAUNCH_ENV_PUB        "MSVC_PUB"        /* ipc:// URL to publish to */
 #define LAUNCH_ENV_SUB        "MSVC_SUB"        /* ipc:// URL to subscribe at */
-#define LAUNCH_ENV_LEDGER     "MSVC_LEDGER"     /* path of its ledger */
 #define LAUNCH_ENV_NOTIFY     "NOTIFY_SOCKET"   /* sd_notify(3) */
 #define LAUNCH_ENV_WATCHDOG   "WATCHDOG_USEC"   /* sd_watchdog_enabled(3) */
 
@@ -37,7 +36,7 @@ enum {
 
 /*
  * svc/NAME is mode 0700 and owned by the service's user. The instance binds
- * svc/NAME/INSTANCE.GENERATION; its ledger is that path with ".ledger".
+ * svc/NAME/INSTANCE.GENERATION.
  */
 
 /* Exit codes of a child that could not become the program. */

@@ -17,7 +17,8 @@ struct pen {
 
 enum {
 	CLIENT_MAX = 64,
-	SERVICE_MAX = 128
+	SERVICE_MAX = 128,
+	CAUSE_MAX = 32
 };
 
 static void
@@ -148,6 +149,20 @@ pen_service(struct pen *pen, const struct access_line *line)
 	}
 }
 
+/* A sentence in printable ASCII, some of it quoted from elsewhere. */
+static void
+pen_detail(struct pen *pen, const char *text)
+{
+	*pen->at++ = '"';
+	for (size_t i = 0; i < ACCESS_DETAIL_MAX && text[i] != '\0'; i++) {
+		if (text[i] == '"' || text[i] == '\\')
+			*pen->at++ = '\'';
+		else
+			*pen->at++ = text[i];
+	}
+	*pen->at++ = '"';
+}
+
 void
 access_put_text(struct buf *buf, const struct access_line *line)
 {
@@ -186,6 +201,12 @@ access_put_text(struct buf *buf, const struct access_line *line)
 	*pen.at++ = ' ';
 	pen_escaped(&pen, line->request_id,
 	    line->request_id_len < 128 ? line->request_id_len : 128, false);
+	if (line->cause != NULL) {
+		*pen.at++ = ' ';
+		pen_str(&pen, line->cause, CAUSE_MAX);
+		*pen.at++ = ' ';
+		pen_detail(&pen, line->detail);
+	}
 	*pen.at++ = '\n';
 	buf->len += (size_t)(pen.at - start);
 }
@@ -255,6 +276,15 @@ access_put_json(struct buf *buf, const struct access_line *line)
 	*pen.at++ = '"';
 	pen_escaped(&pen, line->request_id,
 	    line->request_id_len < 128 ? line->request_id_len : 128, true);
-	pen_raw(&pen, "\"}\n", 3);
+	*pen.at++ = '"';
+	if (line->cause != NULL) {
+		pen_key(&pen, "cause");
+		*pen.at++ = '"';
+		pen_str(&pen, line->cause, CAUSE_MAX);
+		*pen.at++ = '"';
+		pen_key(&pen, "detail");
+		pen_detail(&pen, line->detail);
+	}
+	pen_raw(&pen, "}\n", 2);
 	buf->len += (size_t)(pen.at - start);
 }

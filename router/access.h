@@ -4,7 +4,9 @@
  * Text:
  *   TIME CLIENT "METHOD TARGET PROTOCOL" STATUS BYTES TOTAL_MS SERVICE_MS
  *   SERVICE/INSTANCE REQUEST_ID
- * or a JSON object with the same names in lower case. Whatever a client can
+ * and, when the router's own answer tells of a failure or another answer is in
+ * its place, also CAUSE "DETAIL", whatever of it the client was told.
+ * Or a JSON object with the same names in lower case. Whatever a client can
  * choose is escaped, so that no request can forge a line or a field.
  */
 #ifndef MSVC_ROUTER_ACCESS_H
@@ -20,6 +22,7 @@ struct loop;
 
 enum {
 	ACCESS_TARGET_MAX = 512, /* bytes of a target that are shown */
+	ACCESS_DETAIL_MAX = 160, /* and of a detail */
 	ACCESS_LINE_MAX = 4096   /* PIPE_BUF: such writes never mix */
 };
 
@@ -41,6 +44,8 @@ struct access_line {
 	unsigned instance;   /* 0: none was reached */
 	const char *request_id;
 	size_t request_id_len;
+	const char *cause; /* of a failure, else NULL; as in problem.h */
+	const char *detail;
 };
 
 /* Append the line with its newline, at most ACCESS_LINE_MAX bytes. Pure. */

@@ -1,20 +1,19 @@
 #include "call.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "ipc/frame.h"
-#include "ipc/link.h"
 #include "ipc/mp.h"
 #include "ipc/pattern.h"
 
-#include "access.h"
-#include "http.h"
 #include "meta.h"
 #include "peer.h"
 #include "problem.h"
+#include "redact.h"
+#include "retry.h"
 #include "routing.h"
 #include "snapshot.h"
-#include "upstream.h"
 #include "worker.h"
 
 static const char *
@@ -38,16 +37,12 @@ call_payload(const struct call *call, size_t *len_r)
 	return buf_front(&call->data) + before;
 }
 
-/* "GET /users?x" in its parts; without a space all of it is the path. */
-struct op_parts {
-	const char *method, *path, *query;
-	size_t method_len, path_len, query_len;
-};
-
-static struct op_parts
-split_op(const char *op, size_t len)
+struct call_parts
+call_split(const struct call *call)
 {
-	struct op_parts parts = { .method = "CALL", .method_len = 4 };
+	const char *op = call_op(call);
+	size_t len = call->op_len;
+	struct call_parts parts = { .method = "CALL", .method_len = 4 };
 	const char *space = memchr(op, ' ', len);
 	const char *mark;
 
@@ -67,57 +62,6 @@ split_op(const char *op, size_t len)
 		parts.path_len = (size_t)(mark - parts.path);
 	}
 	return parts;
-}
-
-void
-call_log(struct call *call, unsigned status)
-{
-	struct worker *worker = call->caller->worker;
-	struct op_parts parts = split_op(call_op(call), call->op_len);
-	const struct upstream *upstream = call->ex.upstream;
-	struct access_line line = { .client = call->caller->client,
-		.method = parts.method,
-		.method_len = parts.method_len,
-		.path = parts.path,
-		.path_len = parts.path_len,
-		.query = parts.query,
-		.query_len = parts.query_len,
-		.protocol = "SP",
-		.status = status,
-		.bytes = call->bytes,
-		.total_us = loop_now_us(worker->loop) - call->start_us,
-		.service_us = call->ex.service_us,
-		.service = upstream == NULL ? NULL : upstream->name,
-		.instance = call->ex.instance,
-		.request_id = call->request_id,
-		.request_id_len = call->request_id_len };
-
-	worker_count(&worker->counters.requests);
-	access_log_put(worker->access,
-	    (unsigned)worker->view->snapshot->settings.access, &line);
-}
-
-static void
-finish(struct call *call, unsigned status)
-{
-	call_log(call, status);
-	caller_give_back(call);
-}
-
-static void
-answer_problem(struct call *call, const struct problem *problem)
-{
-	struct link *link = call->caller->link;
-	struct buf *buf = link_begin(link, call->id, &call->header);
-
-	worker_count(&call->caller->worker->counters.problems);
-	frame_put_response(buf, call->id, problem->status);
-	mp_put_map(buf, 1);
-	mp_put_cstr(buf, "content-type");
-	mp_put_cstr(buf, PROBLEM_TYPE);
-	problem_put_mp(problem, buf);
-	link_end(link);
-	finish(call, problem->status);
 }
 
 /* A string of the caller's meta map. */
@@ -151,19 +95,32 @@ set_request_id(struct call *call)
 	call->request_id_len = TRACE_ID_LEN;
 }
 
-/* Milliseconds that this call may take: ours, or less if the caller says. */
-static int64_t
-allowed_ms(const struct call *call, uint64_t timeout_ms)
+/* An integer of the caller's meta map. */
+static bool
+find_number(const struct call *call, const char *key, int64_t *number_r)
 {
 	struct mp_reader value;
+
+	return mp_map_find(call_meta(call), call->meta_len, key, &value) &&
+	       mp_get_int(&value, number_r) == 0;
+}
+
+/* How long the caller waits; false when it does not even now. */
+static bool
+set_limit(struct call *call, struct problem *problem_r)
+{
 	int64_t given;
 
-	if (mp_map_find(call_meta(call), call->meta_len, ":deadline-ms",
-		&value) &&
-	    mp_get_int(&value, &given) == 0 && given >= 0 &&
-	    given < (int64_t)timeout_ms)
-		return given;
-	return (int64_t)timeout_ms;
+	call->limit_ms = 0;
+	if (!find_number(call, ":deadline-ms", &given))
+		return true;
+	if (given > 0) {
+		call->limit_ms = (uint64_t)given;
+		return true;
+	}
+	problem_set(problem_r, 504, "deadline",
+	    "the caller's deadline has passed");
+	return false;
 }
 
 /*
@@ -174,7 +131,7 @@ static const struct snapshot_service *
 find_service(struct call *call, struct problem *problem_r)
 {
 	const char *op = call_op(call);
-	struct op_parts parts = split_op(op, call->op_len);
+	struct call_parts parts = call_split(call);
 	const struct snapshot *snapshot = call->view->snapshot;
 	const char *dot = memchr(op, '.', call->op_len);
 	const struct snapshot_service *service = NULL;
@@ -205,13 +162,44 @@ is_sendable(const struct call *call, struct problem *problem_r)
 	return false;
 }
 
+/* Only the route, the method or the caller can tell that it may run twice. */
+static bool
+is_idempotent(const struct call *call)
+{
+	struct call_parts parts = call_split(call);
+	int64_t said = 0;
+
+	if (call->route != NULL && call->route->is_idempotent)
+		return true;
+	if (parts.path != call_op(call) &&
+	    retry_method_is_idempotent(parts.method, parts.method_len))
+		return true;
+	return find_number(call, ":idempotent", &said) && said == 1;
+}
+
+/* The call is sound: to its service. */
+static void
+start(struct call *call, const struct snapshot_service *service)
+{
+	uint64_t timeout_ms =
+	    call->route == NULL ? service->timeout_ms : call->route->timeout_ms;
+	size_t payload_len;
+
+	if (call->limit_ms != 0 && call->limit_ms < timeout_ms)
+		timeout_ms = call->limit_ms;
+	call_payload(call, &payload_len);
+	call->ex.is_idempotent = is_idempotent(call);
+	call->ex.body_bytes = payload_len;
+	exchange_start(&call->ex, call->view->upstreams[service->index],
+	    call->start_us + (int64_t)timeout_ms * 1000);
+}
+
 void
 call_start(struct call *call, const struct frame *frame,
     const struct sp_header *header)
 {
 	struct worker *worker = call->caller->worker;
 	const struct snapshot_service *service;
-	uint64_t timeout_ms;
 	struct problem problem;
 
 	call->id = frame->id;
@@ -230,28 +218,36 @@ call_start(struct call *call, const struct frame *frame,
 	if (call->data.is_failed) {
 		call->op_len = call->meta_len = 0;
 		call->request_id_len = 0;
+		call->route = NULL;
 		problem_set(&problem, 503, "no-memory", "out of memory");
-		answer_problem(call, &problem);
+		call_answer_problem(call, &problem);
 		return;
 	}
 	set_request_id(call);
 	worker->body_owner = &call->ex;
 	service = find_service(call, &problem);
-	if (service == NULL || !is_sendable(call, &problem)) {
-		answer_problem(call, &problem);
+	if (service == NULL || !is_sendable(call, &problem) ||
+	    !set_limit(call, &problem)) {
+		call_answer_problem(call, &problem);
 		return;
 	}
-	timeout_ms =
-	    call->route == NULL ? service->timeout_ms : call->route->timeout_ms;
-	exchange_start(&call->ex, call->view->upstreams[service->index],
-	    call->start_us + allowed_ms(call, timeout_ms) * 1000);
+	start(call, service);
 }
 
 void
 call_cancel(struct call *call)
 {
 	exchange_cancel(&call->ex);
-	finish(call, CONN_STATUS_LEFT);
+	call_finish(call, CONN_STATUS_LEFT);
+}
+
+/* The traceparent that the caller sent, or NULL. */
+static const char *
+find_trace(const struct call *call, size_t *len_r)
+{
+	const char *given = find_meta(call, "traceparent", len_r);
+
+	return given != NULL ? given : find_meta(call, ":traceparent", len_r);
 }
 
 static void
@@ -262,7 +258,7 @@ encode(struct exchange *ex, struct buf *buf, uint32_t id)
 	char parent[TRACE_PARENT_LEN];
 	size_t given_len = 0, payload_len;
 	const uint8_t *payload = call_payload(call, &payload_len);
-	const char *given = find_meta(call, "traceparent", &given_len);
+	const char *given = find_trace(call, &given_len);
 	struct problem unused;
 	struct meta meta = {
 		.deadline_ms =
@@ -273,8 +269,6 @@ encode(struct exchange *ex, struct buf *buf, uint32_t id)
 		.client = call->caller->client,
 	};
 
-	if (given == NULL)
-		given = find_meta(call, ":traceparent", &given_len);
 	if (worker->body_owner != ex) {
 		worker->body_owner = ex;
 		find_service(call, &unused);
@@ -293,72 +287,67 @@ encode(struct exchange *ex, struct buf *buf, uint32_t id)
 	buf_append(buf, payload, payload_len);
 }
 
-static int
-on_response(struct exchange *ex, const struct frame *frame, bool is_stream)
+static void
+describe(const struct exchange *ex, struct exchange_request *request_r)
 {
-	struct call *call = loop_owner(ex, struct call, ex);
-	struct link *link = call->caller->link;
-	struct problem problem;
-	struct buf *buf;
+	const struct call *call = loop_owner(ex, const struct call, ex);
+	struct call_parts parts = call_split(call);
+	size_t body_len = 0;
+	const uint8_t *body = call_payload(call, &body_len);
+	bool has_method = parts.path != call_op(call);
 
-	if (frame->status < 200 || frame->status > 599)
-		return -1;
-	if (is_stream && !link_has_hello(link)) {
-		exchange_cancel(ex);
-		problem_set(&problem, 502, "stream",
-		    "the answer is streamed, which plain SP cannot carry");
-		problem.service = ex->upstream->name;
-		answer_problem(call, &problem);
-		return 0;
+	*request_r = (struct exchange_request){
+		.method = has_method ? parts.method : "",
+		.method_len = has_method ? parts.method_len : 0,
+		.path = parts.path,
+		.path_len = parts.path_len,
+		.query = parts.query,
+		.query_len = parts.query_len,
+		.body = body,
+		.body_len = body_len,
+		.route = call->route == NULL ? "" : call->route->name,
+		.request_id = call->request_id,
+		.request_id_len = call->request_id_len,
+		.client = call->caller->client,
+	};
+	request_r->trace = find_trace(call, &request_r->trace_len);
+}
+
+static void
+put_fields(const struct exchange *ex, struct buf *buf)
+{
+	const struct call *call = loop_owner(ex, const struct call, ex);
+	const uint8_t *meta = call_meta(call);
+	struct mp_reader reader = { meta, meta + call->meta_len };
+	const char *name, *value;
+	size_t name_len, value_len;
+	uint32_t count = 0;
+
+	if (mp_get_map(&reader, &count) == -1)
+		return;
+	for (uint32_t i = 0; i < count; i++) {
+		char digits[24];
+		int64_t number;
+
+		if (mp_get_str(&reader, &name, &name_len) == -1)
+			return;
+		if (mp_get_int(&reader, &number) == 0) {
+			value_len = (size_t)snprintf(digits, sizeof(digits),
+			    "%lld", (long long)number);
+			value = digits;
+		} else if (mp_get_str(&reader, &value, &value_len) == -1) {
+			return;
+		}
+		redact_put_field(buf, name, name_len, value, value_len);
 	}
-	buf = link_begin(link, call->id, &call->header);
-	frame_put_response(buf, call->id, frame->status);
-	buf_append(buf, frame->meta, frame->meta_len);
-	buf_append(buf, frame->payload, frame->payload_len);
-	link_end(link);
-	call->status = frame->status;
-	if (!is_stream) {
-		call->bytes = frame->payload_len;
-		finish(call, frame->status);
-	}
-	return 0;
-}
-
-static void
-on_chunk(struct exchange *ex, const struct frame *frame)
-{
-	struct call *call = loop_owner(ex, struct call, ex);
-	struct link *link = call->caller->link;
-
-	frame_put_chunk(link_begin(link, call->id, &call->header), call->id,
-	    frame->seq, frame->flags, frame->chunk, frame->chunk_len);
-	link_end(link);
-	call->bytes += frame->chunk_len;
-	if ((frame->flags & FRAME_LAST) != 0)
-		finish(call, call->status);
-}
-
-static void
-on_problem(struct exchange *ex, const struct problem *problem)
-{
-	answer_problem(loop_owner(ex, struct call, ex), problem);
-}
-
-/* No frame says "broken off", so the link to the caller has to. */
-static void
-on_abort(struct exchange *ex)
-{
-	struct call *call = loop_owner(ex, struct call, ex);
-	struct caller *caller = call->caller;
-
-	finish(call, 502);
-	loop_task_add(caller->worker->loop, &caller->task);
 }
 
 const struct exchange_source call_source = {
+	.describe = describe,
+	.fields = put_fields,
 	.encode = encode,
-	.response = on_response,
-	.chunk = on_chunk,
-	.problem = on_problem,
-	.abort = on_abort,
+	.response = call_on_response,
+	.chunk = call_on_chunk,
+	.problem = call_on_problem,
+	.abort = call_on_abort,
 };

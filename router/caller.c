@@ -17,6 +17,7 @@
 #include "call.h"
 #include "conn.h"
 #include "exchange.h"
+#include "fallback.h"
 #include "worker.h"
 
 static void
@@ -75,6 +76,7 @@ caller_give_back(struct call *call)
 	caller->flight_count--;
 	buf_clear(&call->data);
 	buf_shrink(&call->data, 4096);
+	fallback_free(&call->fallback);
 	view_unref(&call->view);
 	if (caller->worker->body_owner == &call->ex)
 		caller->worker->body_owner = NULL;
@@ -199,6 +201,7 @@ caller_open(struct worker *worker, int fd, enum sp_transport transport,
 		goto fail;
 	caller->worker = worker;
 	caller->task.fn = on_task;
+	caller->is_local = transport == SP_IPC;
 	TAILQ_INIT(&caller->flight);
 	TAILQ_INIT(&caller->idle);
 	memcpy(caller->client, client, strlen(client) + 1);
@@ -223,6 +226,7 @@ static void
 call_free(struct call *call)
 {
 	exchange_fini(&call->ex);
+	fallback_free(&call->fallback);
 	view_unref(&call->view);
 	buf_fini(&call->data);
 	free(call);

@@ -13,6 +13,7 @@
 #include "ipc/sp.h"
 
 #include "caller.h"
+#include "fallback.h"
 #include "http.h"
 #include "listener.h"
 #include "worker.h"
@@ -179,6 +180,7 @@ conn_bury(struct worker *worker)
 		TAILQ_REMOVE(&worker->buried, conn, link);
 		if (worker->body_owner == &conn->ex)
 			worker->body_owner = NULL;
+		fallback_free(&conn->fallback);
 		http_parser_free(&conn->parser);
 		view_unref(&conn->view);
 		buf_fini(&conn->in);

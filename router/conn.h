@@ -14,7 +14,8 @@
  * socket it brings a reset back, and that cancels the request.
  *
  * conn.c owns life, bytes and timeouts; conn_request.c turns a request into
- * an exchange; conn_answer.c turns its outcome into a response.
+ * an exchange; conn_answer.c turns its outcome into a response, which may be
+ * another one that conn_fallback.c finds.
  */
 #ifndef MSVC_ROUTER_CONN_H
 #define MSVC_ROUTER_CONN_H
@@ -30,6 +31,7 @@
 #include "exchange.h"
 #include "trace.h"
 
+struct fallback;
 struct http_parser;
 struct listener;
 struct problem;
@@ -72,9 +74,12 @@ struct conn {
 	struct exchange ex;
 	const struct snapshot_route *route; /* of the request, owned by ... */
 	struct view *view;                  /* ... this */
-	const char *request_id;             /* made_id, or inside the parser */
+	struct fallback *fallback;          /* while another service answers */
+	const struct problem *told; /* the failure, for the access line */
+	const char *request_id;     /* made_id, or inside the parser */
 	size_t request_id_len;
 	int64_t start_us;    /* loop time at which the request was complete */
+	uint64_t limit_ms;   /* X-Request-Timeout; 0: the client sets none */
 	uint64_t body_bytes; /* of the response so far */
 	uint64_t uncredited; /* of the stream, written for the client */
 	size_t lingered;     /* bytes dropped */
@@ -125,6 +130,9 @@ extern const struct exchange_source conn_source;
 
 /* conn_answer.c */
 void conn_answer_problem(struct conn *conn, const struct problem *problem);
+void conn_answer_frame(struct conn *conn, const struct frame *frame);
+void conn_answer_body(struct conn *conn, unsigned failure,
+    const struct problem *problem); /* NULL: the service's own */
 void conn_refuse(struct conn *conn, unsigned status, const char *cause,
     const char *reason);
 int conn_on_response(struct exchange *ex, const struct frame *frame,
@@ -132,6 +140,14 @@ int conn_on_response(struct exchange *ex, const struct frame *frame,
 void conn_on_chunk(struct exchange *ex, const struct frame *frame);
 void conn_on_problem(struct exchange *ex, const struct problem *problem);
 void conn_on_abort(struct exchange *ex);
+
+/*
+ * conn_fallback.c: answer the request under way in another way, now or later.
+ * failure is one of enum lifeline_failure, or 0; problem or frame is what it
+ * is about, the other one NULL. Returns false when the failure is to be told.
+ */
+bool conn_fall_back(struct conn *conn, unsigned failure,
+    const struct problem *problem, const struct frame *frame);
 
 /* The access line of the request under way; resets it. */
 void conn_log(struct conn *conn, unsigned status);

@@ -7,6 +7,7 @@
 
 #include "access.h"
 #include "conn.h"
+#include "fallback.h"
 #include "http.h"
 #include "media.h"
 #include "problem.h"
@@ -41,9 +42,15 @@ conn_log(struct conn *conn, unsigned status)
 		line.protocol = req->minor == 0 ? "HTTP/1.0" : "HTTP/1.1";
 	}
 	if (conn->route != NULL) {
-		line.service = conn->route->service->name;
+		line.service = conn->fallback == NULL
+				   ? conn->route->service->name
+				   : conn->route->fallback_service->name;
 		line.instance = ex->instance;
 		line.service_us = ex->service_us;
+	}
+	if (conn->told != NULL) {
+		line.cause = conn->told->cause;
+		line.detail = conn->told->detail;
 	}
 	access_log_put(worker->access,
 	    (unsigned)worker->view->snapshot->settings.access, &line);
@@ -53,7 +60,11 @@ conn_log(struct conn *conn, unsigned status)
 static void
 finish(struct conn *conn)
 {
+	if (conn->fallback != NULL && conn->fallback->is_problem)
+		conn->told = &conn->fallback->problem;
 	conn_log(conn, conn->status);
+	conn->told = NULL;
+	fallback_free(&conn->fallback);
 	conn->route = NULL;
 	view_unref(&conn->view);
 	conn->ex.instance = 0;
@@ -67,6 +78,13 @@ finish(struct conn *conn)
 	}
 	http_parser_next(conn->parser);
 	conn_set_phase(conn, CONN_IDLE);
+}
+
+/* Are clients told no more than the cause of a failure? */
+static bool
+is_brief(const struct worker *worker)
+{
+	return worker->view->snapshot->settings.detail == DETAIL_BRIEF;
 }
 
 static struct respond
@@ -83,6 +101,10 @@ begin(struct conn *conn, const struct http_request *req, bool is_open_ended)
 		.is_head =
 		    req->method_len == 4 && memcmp(req->method, "HEAD", 4) == 0,
 		.keep_alive = conn->keep_alive,
+		.is_brief = is_brief(worker),
+		.fallback = conn->fallback == NULL
+				? NULL
+				: fallback_name(conn->fallback->failure),
 		.date = worker_date(worker),
 		.request_id = conn->request_id,
 		.request_id_len = conn->request_id_len };
@@ -98,6 +120,8 @@ conn_answer_problem(struct conn *conn, const struct problem *problem)
 	if (problem->status >= 300)
 		worker_count(&conn->worker->counters.problems);
 	conn->status = problem->status;
+	if (problem->status >= 500)
+		conn->told = problem;
 	conn->body_bytes =
 	    respond_problem(&respond, problem, &conn->worker->text);
 	finish(conn);
@@ -111,6 +135,7 @@ conn_refuse(struct conn *conn, unsigned status, const char *cause,
 	struct problem problem;
 	struct respond respond = { .out = &conn->out,
 		.minor = 1,
+		.is_brief = is_brief(worker),
 		.date = worker_date(worker) };
 
 	if (conn->phase != CONN_BODY) {
@@ -159,7 +184,45 @@ answer_nonsense(struct conn *conn, const char *why)
 	    "the service's answer makes no sense: %s", why);
 	problem.service = conn->route->service->name;
 	problem.instance = conn->ex.instance;
-	conn_answer_problem(conn, &problem);
+	conn_on_problem(&conn->ex, &problem);
+}
+
+/* Known to make sense: it was understood before it was kept. */
+void
+conn_answer_frame(struct conn *conn, const struct frame *frame)
+{
+	const struct http_request *req = http_parser_request(conn->parser);
+	struct respond_body body = { 0 };
+	struct respond respond = begin(conn, req, false);
+	struct err err;
+
+	respond_decode(frame, wants_msgpack(req), &conn->worker->text, &body,
+	    &err);
+	conn->status = frame->status;
+	conn->body_bytes = respond_frame(&respond, frame, &body);
+	finish(conn);
+}
+
+/* The body that the route has for such a failure. */
+void
+conn_answer_body(struct conn *conn, unsigned failure,
+    const struct problem *problem)
+{
+	const struct http_request *req = http_parser_request(conn->parser);
+	const struct snapshot_route *route = conn->route;
+	struct respond_body body = {
+		.bytes = (const uint8_t *)route->fallback_text,
+		.len = strlen(route->fallback_text),
+		.type = route->fallback_type,
+		.type_len = strlen(route->fallback_type),
+	};
+	struct respond respond = begin(conn, req, false);
+
+	respond.fallback = fallback_name(failure);
+	conn->status = 200;
+	conn->told = problem;
+	conn->body_bytes = respond_body(&respond, conn->status, &body);
+	finish(conn);
 }
 
 static void
@@ -171,6 +234,11 @@ start_stream(struct conn *conn, const struct http_request *req,
 	if (frame->status < 200 || frame->status > 599) {
 		exchange_cancel(&conn->ex);
 		answer_nonsense(conn, "its status is not a final one");
+		return;
+	}
+	if (frame->status >= 500 && conn->fallback != NULL) {
+		exchange_cancel(&conn->ex);
+		conn_fall_back(conn, FAILURE_5XX, NULL, frame);
 		return;
 	}
 	respond = begin(conn, req, req->minor == 0);
@@ -202,6 +270,9 @@ conn_on_response(struct exchange *ex, const struct frame *frame, bool is_stream)
 		answer_nonsense(conn, err.text);
 		return 0;
 	}
+	if (frame->status >= 500 &&
+	    conn_fall_back(conn, FAILURE_5XX, NULL, frame))
+		return 0;
 	respond = begin(conn, req, false);
 	conn->status = frame->status;
 	conn->body_bytes = respond_frame(&respond, frame, &body);
@@ -230,7 +301,10 @@ conn_on_chunk(struct exchange *ex, const struct frame *frame)
 void
 conn_on_problem(struct exchange *ex, const struct problem *problem)
 {
-	conn_answer_problem(loop_owner(ex, struct conn, ex), problem);
+	struct conn *conn = loop_owner(ex, struct conn, ex);
+
+	if (!conn_fall_back(conn, fallback_failure(problem), problem, NULL))
+		conn_answer_problem(conn, problem);
 }
 
 /*

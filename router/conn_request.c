@@ -13,9 +13,15 @@
 #include "meta.h"
 #include "peer.h"
 #include "problem.h"
+#include "redact.h"
+#include "retry.h"
 #include "routing.h"
 #include "snapshot.h"
 #include "worker.h"
+
+enum {
+	TIMEOUT_MAX_MS = 24 * 3600 * 1000 /* as that of a service */
+};
 
 /* A field's value, or NULL; the first one when it is repeated. */
 static const char *
@@ -33,6 +39,46 @@ find_field(const struct http_request *req, const char *name, size_t *len_r)
 		}
 	}
 	return NULL;
+}
+
+/*
+ * "250", 1 to TIMEOUT_MAX_MS. Leading zeros are fine; nothing else is, so that
+ * two fields, or seconds with a unit, are not taken for something shorter.
+ */
+static bool
+read_timeout(const char *text, size_t len, uint64_t *ms_r)
+{
+	uint64_t ms = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] < '0' || text[i] > '9' || ms > TIMEOUT_MAX_MS)
+			return false;
+		ms = ms * 10 + (uint64_t)(text[i] - '0');
+	}
+	*ms_r = ms;
+	return ms >= 1 && ms <= TIMEOUT_MAX_MS;
+}
+
+/* The client's own limit, if it has one; false when that is no time. */
+static bool
+set_limit(struct conn *conn, const struct http_request *req)
+{
+	bool is_good = true;
+
+	conn->limit_ms = 0;
+	for (size_t i = 0; i < req->field_count; i++) {
+		const struct http_field *field = &req->fields[i];
+
+		if (field->name_len != sizeof("x-request-timeout") - 1 ||
+		    memcmp(req->head + field->name, "x-request-timeout",
+			field->name_len) != 0)
+			continue;
+		if (conn->limit_ms != 0 ||
+		    !read_timeout(req->head + field->value, field->value_len,
+			&conn->limit_ms))
+			is_good = false;
+	}
+	return is_good;
 }
 
 static void
@@ -218,7 +264,45 @@ encode(struct exchange *ex, struct buf *buf, uint32_t id)
 	buf_append(buf, buf_front(&worker->body), buf_count(&worker->body));
 }
 
+static void
+describe(const struct exchange *ex, struct exchange_request *request_r)
+{
+	const struct conn *conn = loop_owner(ex, const struct conn, ex);
+	const struct http_request *req = http_parser_request(conn->parser);
+
+	*request_r = (struct exchange_request){ .method = req->method,
+		.method_len = req->method_len,
+		.path = req->path,
+		.path_len = req->path_len,
+		.query = req->query,
+		.query_len = req->query_len,
+		.body = req->body,
+		.body_len = req->body_len,
+		.route = conn->route->name,
+		.request_id = conn->request_id,
+		.request_id_len = conn->request_id_len,
+		.client = conn->client };
+	request_r->trace =
+	    find_field(req, "traceparent", &request_r->trace_len);
+}
+
+static void
+put_fields(const struct exchange *ex, struct buf *buf)
+{
+	const struct conn *conn = loop_owner(ex, const struct conn, ex);
+	const struct http_request *req = http_parser_request(conn->parser);
+
+	for (size_t i = 0; i < req->field_count; i++) {
+		const struct http_field *field = &req->fields[i];
+
+		redact_put_field(buf, req->head + field->name, field->name_len,
+		    req->head + field->value, field->value_len);
+	}
+}
+
 const struct exchange_source conn_source = {
+	.describe = describe,
+	.fields = put_fields,
 	.encode = encode,
 	.response = conn_on_response,
 	.chunk = conn_on_chunk,
@@ -248,6 +332,25 @@ take_body(struct conn *conn, const struct http_request *req,
 	return -1;
 }
 
+/* The request is sound: to its service. */
+static void
+start(struct conn *conn, const struct http_request *req)
+{
+	const struct snapshot_route *route = conn->route;
+	struct exchange *ex = &conn->ex;
+	uint64_t timeout_ms = route->timeout_ms;
+
+	if (conn->limit_ms != 0 && conn->limit_ms < timeout_ms)
+		timeout_ms = conn->limit_ms;
+	conn->worker->body_owner = ex;
+	ex->is_idempotent =
+	    route->is_idempotent ||
+	    retry_method_is_idempotent(req->method, req->method_len);
+	ex->body_bytes = req->body_len;
+	exchange_start(ex, conn->view->upstreams[route->service->index],
+	    conn->start_us + (int64_t)timeout_ms * 1000);
+}
+
 void
 conn_on_request(struct conn *conn)
 {
@@ -264,12 +367,15 @@ conn_on_request(struct conn *conn)
 		conn_answer_problem(conn, &problem);
 		return;
 	}
+	if (!set_limit(conn, req)) {
+		problem_set(&problem, 400, "bad-timeout",
+		    "X-Request-Timeout is not a number of milliseconds");
+		conn_answer_problem(conn, &problem);
+		return;
+	}
 	if (take_body(conn, req, &problem) == -1) {
 		conn_answer_problem(conn, &problem);
 		return;
 	}
-	worker->body_owner = &conn->ex;
-	exchange_start(&conn->ex,
-	    conn->view->upstreams[conn->route->service->index],
-	    conn->start_us + (int64_t)conn->route->timeout_ms * 1000);
+	start(conn, req);
 }

@@ -17,85 +17,75 @@
 #include "admin.h"
 #include "bus.h"
 #include "listener.h"
+#include "morgue.h"
 #include "note.h"
+#include "outbox.h"
 #include "picture.h"
 #include "report.h"
 #include "roster.h"
 #include "snapshot.h"
 #include "status.h"
+#include "tally.h"
+#include "watchlist.h"
 #include "worker.h"
 
 enum {
 	PACKETS_PER_TURN = 64,
-	WORKERS_MAX = 64,
-	OUTBOX_MAX = 1024 * 1024
+	WORKERS_MAX = 64
 };
+
+_Static_assert((int)WORKERS_MAX <= (int)MORGUE_WORKER_MAX &&
+		   (int)WORKERS_MAX <= (int)TALLY_WORKERS_MAX,
+    "a number of each worker");
 
 struct control {
 	struct loop *loop;
 	struct loop_io lifeline;
-	struct buf outbox; /* packets that did not fit: length, bytes */
-	uint8_t *packet;   /* LIFELINE_PACKET_MAX + 1 */
+	struct outbox outbox;
+	uint8_t *packet; /* LIFELINE_PACKET_MAX + 1 */
 	struct picture drawn, applied;
 	struct roster *roster;
+	struct morgue *morgue;
+	struct tally *tally;
 	struct bus *bus;
 	struct admin *admin;
 	struct worker *workers[WORKERS_MAX];
 	size_t worker_count;
-	struct worker_host host;
+	struct worker_host hosts[WORKERS_MAX]; /* by number */
 	atomic_size_t connections;
 	struct loop_timer drain;
 	bool is_stopping;
 };
 
+/* Wait for room in the socket only while something is to go there. */
 static void
-watch_lifeline(struct control *control)
+watch_lifeline(struct control *control, bool is_empty)
 {
-	uint32_t events = EPOLLIN;
+	uint32_t events = is_empty ? EPOLLIN : EPOLLIN | EPOLLOUT;
 
-	if (buf_count(&control->outbox) != 0)
-		events |= EPOLLOUT;
 	if (control->lifeline.events != events && control->lifeline.fd != -1)
 		loop_io_set(control->loop, &control->lifeline, events);
 }
 
 static void
-flush_outbox(struct control *control)
+tell_packet(void *arg, const struct buf *packet, bool is_needed)
 {
-	struct buf *outbox = &control->outbox;
+	struct control *control = arg;
 
-	while (buf_count(outbox) != 0) {
-		uint32_t len;
-
-		memcpy(&len, buf_front(outbox), sizeof(len));
-		if (lifeline_send(control->lifeline.fd,
-			buf_front(outbox) + sizeof(len), len, -1) == 1)
-			break;
-		buf_consume(outbox, sizeof(len) + len);
-	}
-	watch_lifeline(control);
+	if (control->lifeline.fd == -1)
+		return;
+	outbox_send(&control->outbox, control->lifeline.fd, packet, is_needed);
+	watch_lifeline(control, outbox_is_empty(&control->outbox));
 }
 
-/* Packets keep their order; a supervisor that does not read loses the last. */
 static void
 tell(struct control *control, const struct lifeline_msg *msg)
 {
 	struct buf packet = { 0 };
-	uint32_t len;
 
-	if (control->lifeline.fd == -1)
-		return;
 	lifeline_encode(&packet, msg);
-	len = (uint32_t)buf_count(&packet);
-	if (packet.is_failed || buf_count(&control->outbox) > OUTBOX_MAX) {
-		log_errorx("lifeline: cannot tell the supervisor, dropped");
-	} else {
-		buf_append(&control->outbox, &len, sizeof(len));
-		buf_append(&control->outbox, buf_front(&packet), len);
-		if (control->outbox.is_failed)
-			buf_clear(&control->outbox);
-		flush_outbox(control);
-	}
+	/* Of statistics there are newer ones soon. */
+	tell_packet(control, &packet, msg->type != LIFELINE_STATS);
 	buf_fini(&packet);
 }
 
@@ -136,6 +126,98 @@ on_done(void *arg)
 }
 
 static void
+on_gone(void *arg, unsigned worker, const struct worker_key *key, bool is_dead)
+{
+	struct control *control = arg;
+
+	morgue_gone(control->morgue, worker, key, is_dead);
+}
+
+static void
+on_hung(void *arg, const struct worker_key *key, const char *what,
+    int64_t age_us)
+{
+	struct lifeline_msg msg = { .type = LIFELINE_HUNG,
+		.u.hung = { key->service, key->index, key->generation, what,
+		    (uint64_t)age_us / 1000 } };
+
+	tell(arg, &msg);
+}
+
+static void
+on_stats(void *arg, unsigned worker, const struct worker_key *key,
+    const struct worker_stats *stats)
+{
+	struct control *control = arg;
+	struct worker_stats sum;
+	struct lifeline_msg msg = { .type = LIFELINE_STATS };
+
+	tally_add(control->tally, worker, key, stats,
+	    loop_now_us(control->loop), &sum);
+	msg.u.stats = (struct lifeline_stats){ key->service, key->index,
+		key->generation, sum.requests, sum.failures, sum.latency_us };
+	tell(control, &msg);
+}
+
+static void
+on_casualty(void *arg, const struct worker_casualty *casualty)
+{
+	struct control *control = arg;
+
+	morgue_casualty(control->morgue, casualty);
+}
+
+static void
+on_cleared(void *arg, const char *service, const struct poison_print *print)
+{
+	struct control *control = arg;
+
+	morgue_cleared(control->morgue, service, print);
+}
+
+/* The morgue's words. */
+static void
+on_idle(void *arg, const struct worker_key *key)
+{
+	struct lifeline_msg msg = { .type = LIFELINE_IDLE,
+		.u.linked = { key->service, key->index, key->generation } };
+
+	tell(arg, &msg);
+}
+
+static void
+on_poison(void *arg, const struct poison *poison)
+{
+	struct control *control = arg;
+	struct watchlist *list = watchlist_new(poison);
+
+	for (size_t i = 0; i < control->worker_count; i++)
+		worker_post_watchlist(control->workers[i], list);
+	watchlist_unref(&list);
+}
+
+static void
+on_resolved(void *arg, struct note *note)
+{
+	struct control *control = arg;
+
+	for (size_t i = 0; i < control->worker_count; i++)
+		worker_post_resolved(control->workers[i], note);
+}
+
+static int64_t
+quarantine_us(void *arg, const char *service)
+{
+	const struct control *control = arg;
+	const struct snapshot_service *found = NULL;
+
+	if (control->applied.snapshot != NULL)
+		found = snapshot_find(control->applied.snapshot, service,
+		    strlen(service));
+	return found == NULL ? 0 : (int64_t)found->rules.quarantine_ms * 1000;
+}
+
+static void
 on_kick(void *arg, struct note *note)
 {
 	struct control *control = arg;
@@ -163,10 +245,12 @@ start_workers(struct control *control, struct err *err_r)
 
 	if (control->worker_count != 0)
 		return 0;
+	for (size_t i = 0; i < count; i++)
+		control->hosts[i].worker_count = count;
 	while (control->worker_count < count) {
-		struct worker *worker =
-		    worker_new((unsigned)control->worker_count, &control->host,
-			err_r);
+		size_t number = control->worker_count;
+		struct worker *worker = worker_new((unsigned)number,
+		    &control->hosts[number], err_r);
 
 		if (worker == NULL)
 			return -1;
@@ -265,6 +349,7 @@ on_commit(struct control *control)
 	control->applied = control->drawn;
 	control->drawn = (struct picture){ 0 };
 	roster_prune(control->roster, control->applied.snapshot);
+	morgue_prune(control->morgue, control->applied.snapshot);
 	apply_bus(control);
 	apply_admin(control);
 	post_picture(control);
@@ -279,6 +364,8 @@ on_instance(struct control *control, const struct lifeline_instance *instance)
 {
 	struct note *note = roster_note(control->roster, instance);
 
+	if (note != NULL)
+		morgue_note(control->morgue, note, control->worker_count);
 	for (size_t i = 0; note != NULL && i < control->worker_count; i++)
 		worker_post_note(control->workers[i], note);
 }
@@ -336,6 +423,16 @@ on_message(struct control *control, const struct lifeline_msg *msg, int fd)
 	case LIFELINE_INSTANCE:
 		on_instance(control, &msg->u.instance);
 		break;
+	case LIFELINE_QUARANTINE:
+		morgue_quarantine(control->morgue, &msg->u.quarantine);
+		break;
+	case LIFELINE_RELEASE:
+		morgue_release(control->morgue, msg->u.release.print);
+		break;
+	case LIFELINE_FAULT:
+		for (size_t i = 0; i < control->worker_count; i++)
+			worker_post_fault(control->workers[i], &msg->u.fault);
+		break;
 	case LIFELINE_STOP:
 		stop(control, "the supervisor says stop");
 		break;
@@ -386,9 +483,43 @@ on_lifeline(struct loop_io *io, uint32_t events)
 	struct control *control = loop_owner(io, struct control, lifeline);
 
 	if ((events & EPOLLOUT) != 0)
-		flush_outbox(control);
+		watch_lifeline(control, outbox_flush(&control->outbox, io->fd));
 	for (int i = 0; i < PACKETS_PER_TURN && receive_one(control); i++)
 		continue;
+}
+
+static int
+init_parts(struct control *control, struct err *err_r)
+{
+	const struct report_handler reports = { .arg = control,
+		.linked = on_linked,
+		.bus = on_bus,
+		.done = on_done,
+		.gone = on_gone,
+		.hung = on_hung,
+		.stats = on_stats,
+		.casualty = on_casualty,
+		.cleared = on_cleared };
+	const struct morgue_handler deaths = { .arg = control,
+		.tell = tell_packet,
+		.idle = on_idle,
+		.changed = on_poison,
+		.resolved = on_resolved,
+		.quarantine_us = quarantine_us };
+
+	control->roster = roster_new(control->loop, on_kick, control, err_r);
+	if (control->roster == NULL)
+		return -1;
+	control->morgue = morgue_new(control->loop, &deaths, err_r);
+	if (control->morgue == NULL)
+		return -1;
+	control->tally = tally_new();
+	if (control->packet == NULL || control->tally == NULL) {
+		err_set(err_r, "out of memory");
+		return -1;
+	}
+	return report_init(control->hosts, WORKERS_MAX, control->loop, &reports,
+	    err_r);
 }
 
 static int
@@ -399,20 +530,10 @@ control_init(struct control *control, int lifeline, struct err *err_r)
 	control->drain.fn = on_drain_timeout;
 	control->packet = malloc(LIFELINE_PACKET_MAX + 1);
 	control->loop = loop_new(err_r);
-	if (control->loop == NULL)
+	if (control->loop == NULL || init_parts(control, err_r) == -1)
 		return -1;
-	control->roster = roster_new(control->loop, on_kick, control, err_r);
-	if (control->roster == NULL)
-		return -1;
-	if (control->packet == NULL) {
-		err_set(err_r, "out of memory");
-		return -1;
-	}
-	if (report_init(&control->host, control->loop,
-		&(struct report_handler){ control, on_linked, on_bus, on_done },
-		err_r) == -1)
-		return -1;
-	control->host.connections = &control->connections;
+	for (size_t i = 0; i < WORKERS_MAX; i++)
+		control->hosts[i].connections = &control->connections;
 	if (fcntl(lifeline, F_SETFL, fcntl(lifeline, F_GETFL) | O_NONBLOCK) ==
 	    -1) {
 		err_set_errno(err_r, "lifeline");
@@ -442,14 +563,16 @@ control_fini(struct control *control)
 		admin_free(&control->admin);
 		loop_turn(control->loop, 0, NULL);
 	}
-	report_fini(&control->host);
+	report_fini(control->hosts);
 	bus_free(&control->bus);
 	roster_free(&control->roster);
+	morgue_free(&control->morgue);
+	tally_free(&control->tally);
 	picture_fini(&control->drawn);
 	picture_fini(&control->applied);
 	if (control->loop != NULL)
 		loop_free(&control->loop);
-	buf_fini(&control->outbox);
+	outbox_fini(&control->outbox);
 	free(control->packet);
 }
 

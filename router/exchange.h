@@ -18,6 +18,9 @@
 
 #include "ipc/loop.h"
 
+#include "poison.h"
+#include "retry.h"
+
 struct buf;
 struct exchange;
 struct frame;
@@ -26,11 +29,30 @@ struct problem;
 struct upstream;
 struct worker;
 
-enum {
-	EXCHANGE_TRIES_MAX = 3
+/* What was asked, for fingerprints and reports. Borrowed from the source. */
+struct exchange_request {
+	const char *method; /* "" for an operation */
+	size_t method_len;
+	const char *path; /* or the operation's name */
+	size_t path_len;
+	const char *query; /* without "?" */
+	size_t query_len;
+	const uint8_t *body; /* as it came */
+	size_t body_len;
+	const char *route; /* its name */
+	const char *request_id;
+	size_t request_id_len;
+	const char *trace; /* the traceparent that came, or NULL */
+	size_t trace_len;
+	const char *client;
 };
 
 struct exchange_source {
+	/* Tell what was asked. */
+	void (*describe)(const struct exchange *ex,
+	    struct exchange_request *request_r);
+	/* Append "name: value" lines; credentials are left out. */
+	void (*fields)(const struct exchange *ex, struct buf *buf);
 	/* Append one whole request frame with this id. */
 	void (*encode)(struct exchange *ex, struct buf *buf, uint32_t id);
 	/*
@@ -50,6 +72,7 @@ struct exchange_source {
 
 enum exchange_state {
 	EXCHANGE_IDLE,
+	EXCHANGE_DELAYED, /* until its timer says */
 	EXCHANGE_WAITING, /* in the upstream's list */
 	EXCHANGE_SENT,    /* in flight on a link */
 	EXCHANGE_STREAM   /* in flight, the response's head was taken */
@@ -61,11 +84,19 @@ struct exchange {
 	TAILQ_ENTRY(exchange) waiting;
 	struct loop_timer timer; /* moved, never dropped, between requests */
 	struct upstream *upstream;
-	struct peer *peer;  /* while in flight */
-	uint32_t id;        /* on the peer's link */
-	unsigned tries;     /* times it was sent */
+	struct peer *peer; /* while in flight */
+	uint32_t id;       /* on the peer's link */
+	unsigned losses;   /* times it was lost after a handler took it */
+	unsigned stalls;   /* times it was taken back from one that stood */
+	bool is_counted;   /* in the upstream's budget */
+	bool is_faulted;   /* the fault of the upstream has had its turn */
+	bool has_print;
+	struct poison_print print; /* its fingerprint, with has_print */
 	uint64_t sent_mark; /* bytes enqueued on the link before its frame */
 	enum exchange_state state;
+	/* Set by the source before exchange_start(). */
+	bool is_idempotent;  /* may run twice (RFC 9110 section 9.2.2) */
+	size_t body_bytes;   /* that it keeps while the exchange waits */
 	unsigned instance;   /* index that it was sent to; 0: none */
 	int64_t deadline_us; /* loop time */
 	int64_t sent_us;     /* loop time of the last send */
@@ -84,6 +115,19 @@ void exchange_fini(struct exchange *ex);
  */
 void exchange_start(struct exchange *ex, struct upstream *upstream,
     int64_t deadline_us);
+
+/*
+ * It was in flight on a link that is gone, or was taken back; it is idle by
+ * now. Sends it again, now or later, or ends it with a problem.
+ */
+void exchange_lose(struct exchange *ex, enum retry_loss loss, bool is_taken,
+    unsigned instance, const char *why);
+
+/* Its fingerprint, for as long as it runs. */
+const struct poison_print *exchange_print(struct exchange *ex);
+
+/* Wait until that loop time before it is sent; it must be idle. */
+void exchange_delay(struct exchange *ex, int64_t until_us);
 
 /* Nobody waits for it any more; tells the service. No callback follows. */
 void exchange_cancel(struct exchange *ex);

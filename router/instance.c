@@ -15,7 +15,10 @@
 
 enum {
 	REDIAL_MIN_US = 2 * 1000,
-	REDIAL_MAX_US = 1000 * 1000
+	REDIAL_MAX_US = 1000 * 1000,
+	LIMIT_FIRST = 20, /* max_inflight = auto begins here */
+	LIMIT_MIN = 2,
+	LIMIT_MAX = 4096
 };
 
 void
@@ -119,6 +122,7 @@ instance_new(struct upstream *upstream, unsigned index)
 	instance->index = index;
 	instance->redial_us = REDIAL_MIN_US;
 	instance->redial.fn = on_redial;
+	limit_init(&instance->limit, LIMIT_FIRST, LIMIT_MIN, LIMIT_MAX);
 	instance->listen = strdup("");
 	instance->reason = strdup("");
 	if (instance->listen == NULL || instance->reason == NULL) {
@@ -142,16 +146,29 @@ replace(char **textp, const char *with)
 	return 0;
 }
 
+/* A new process is not to answer for the old one. */
+static void
+forget_answers(struct instance *instance)
+{
+	instance->outlier = (struct outlier){ 0 };
+	instance->stats = (struct worker_stats){ 0 };
+	instance->window = (struct window){ 0 };
+	limit_init(&instance->limit, LIMIT_FIRST, LIMIT_MIN, LIMIT_MAX);
+}
+
 void
 instance_update(struct instance *instance, const struct note *note)
 {
 	int64_t now = loop_now_us(instance->upstream->worker->loop);
+	bool was_ready = instance->state == STATE_READY;
 	bool is_moved = note->generation != instance->generation ||
 			strcmp(note->listen, instance->listen) != 0;
 
 	if (is_moved) {
 		instance_drop_peer(instance);
 		instance->redial_us = REDIAL_MIN_US;
+		forget_answers(instance);
+		was_ready = false;
 	}
 	if (replace(&instance->listen, note->listen) == -1 ||
 	    replace(&instance->reason, note->reason) == -1)
@@ -162,6 +179,10 @@ instance_update(struct instance *instance, const struct note *note)
 	instance->is_watched = note->is_watched;
 	instance->is_remote = note->is_remote;
 	instance->retry_at_us = now + (int64_t)note->retry_ms * 1000;
+	instance->restarts = note->restarts;
+	instance->restart_limit = note->restart_limit;
+	if (instance->state == STATE_READY && !was_ready)
+		instance->ready_us = now;
 	if (instance_wants_link(instance))
 		instance_dial(instance);
 	else
@@ -200,8 +221,11 @@ void
 instance_up(struct instance *instance)
 {
 	instance->up_us = loop_now_us(instance->upstream->worker->loop);
+	/* Many wait for it: a crowd must not be the first thing it sees. */
+	if (instance->upstream->hold.count > WINDOW_FIRST)
+		window_open(&instance->window);
 	tell_host(instance, true);
-	upstream_wake(instance->upstream);
+	upstream_came(instance->upstream);
 }
 
 void
@@ -223,4 +247,119 @@ instance_down(struct instance *instance, const char *why)
 	}
 	if (instance_wants_link(instance))
 		redial_later(instance);
+}
+
+/* How many requests it may have in flight from this worker. */
+static unsigned
+instance_limit(const struct instance *instance)
+{
+	const struct upstream *upstream = instance->upstream;
+	unsigned most = upstream->inflight_max, window;
+
+	if (upstream->rules.max_inflight == LIFELINE_AUTO)
+		most = limit_value(&instance->limit);
+	window = window_value(&instance->window);
+	if (window != 0 && (most == 0 || window < most))
+		most = window;
+	return most == 0 ? WINDOW_MAX : most;
+}
+
+bool
+instance_has_room(const struct instance *instance)
+{
+	return instance->state == STATE_READY && instance->peer != NULL &&
+	       peer_is_usable(instance->peer) &&
+	       peer_outstanding(instance->peer) < instance_limit(instance);
+}
+
+bool
+instance_is_good(const struct instance *instance, int64_t now_us)
+{
+	const struct upstream *upstream = instance->upstream;
+
+	if (peer_is_stuck(instance->peer))
+		return false;
+	return upstream->rules.eject_ms == 0 || upstream->instance_count < 2 ||
+	       outlier_may_take(&instance->outlier,
+		   (unsigned)peer_outstanding(instance->peer), now_us);
+}
+
+static void
+note_outcome(struct instance *instance, bool is_failure, int64_t latency_us)
+{
+	struct upstream *upstream = instance->upstream;
+
+	instance->stats.requests++;
+	instance->stats.failures += is_failure ? 1 : 0;
+	instance->stats.latency_us += (uint64_t)latency_us;
+	if (upstream->rules.eject_ms == 0 || upstream->instance_count < 2)
+		return;
+	outlier_answer(&instance->outlier, is_failure, latency_us);
+	upstream_judge(upstream, outlier_should_judge(&instance->outlier));
+}
+
+void
+instance_lost(struct instance *instance, int64_t latency_us)
+{
+	note_outcome(instance, true, latency_us);
+}
+
+void
+instance_answered(struct instance *instance, unsigned status,
+    int64_t latency_us)
+{
+	struct upstream *upstream = instance->upstream;
+	unsigned inflight = (unsigned)peer_outstanding(instance->peer);
+
+	note_outcome(instance, status >= 500, latency_us);
+	if (window_value(&instance->window) != 0)
+		window_answer(&instance->window);
+	if (upstream->rules.max_inflight == LIFELINE_AUTO)
+		limit_sample(&instance->limit, latency_us, inflight,
+		    status == 503 || status == 504,
+		    loop_now_us(upstream->worker->loop));
+}
+
+void
+instance_judged(struct instance *instance)
+{
+	const struct outlier *outlier = &instance->outlier;
+	const char *name = instance->upstream->name;
+	int64_t now = loop_now_us(instance->upstream->worker->loop);
+
+	switch (outlier->state) {
+	case OUTLIER_OUT:
+		worker_count(&instance->upstream->worker->counters.ejections);
+		log_warnx("%s/%u: ejected for %lld ms: it %s while others "
+			  "do not",
+		    name, instance->index,
+		    (long long)(outlier->until_us - now) / 1000,
+		    outlier->cause == OUTLIER_SLOW ? "is slow" : "fails");
+		break;
+	case OUTLIER_TRIAL:
+		log_info("%s/%u: on trial, one request at a time", name,
+		    instance->index);
+		break;
+	case OUTLIER_IN:
+		log_info("%s/%u: answers well again", name, instance->index);
+		break;
+	}
+}
+
+void
+instance_widen(struct instance *instance)
+{
+	if (window_value(&instance->window) != 0)
+		window_widen(&instance->window);
+}
+
+void
+instance_tell_stats(const struct instance *instance)
+{
+	const struct worker *worker = instance->upstream->worker;
+	struct worker_key key = { instance->upstream->name, instance->index,
+		instance->generation };
+
+	worker->host->stats(worker->host->arg, worker->number, &key,
+	    &instance->stats);
 }

@@ -14,7 +14,9 @@
 #include "door.h"
 #include "listener.h"
 #include "note.h"
+#include "peer.h"
 #include "upstream.h"
+#include "watchlist.h"
 #include "worker.h"
 
 struct letter {
@@ -22,6 +24,9 @@ struct letter {
 	struct worker *worker;
 	struct snapshot *snapshot;
 	struct note *note;
+	struct watchlist *watchlist;
+	struct lifeline_fault fault;
+	char *service; /* of the fault */
 	bool is_forced;
 	size_t listener_count;
 	struct listener *listeners[];
@@ -46,6 +51,8 @@ letter_free(struct letter *letter)
 {
 	snapshot_unref(&letter->snapshot);
 	note_unref(&letter->note);
+	watchlist_unref(&letter->watchlist);
+	free(letter->service);
 	for (size_t i = 0; i < letter->listener_count; i++)
 		listener_unref(&letter->listeners[i]);
 	free(letter);
@@ -160,6 +167,42 @@ on_kick(struct loop_mail *mail)
 }
 
 static void
+on_watchlist(struct loop_mail *mail)
+{
+	struct letter *letter = loop_owner(mail, struct letter, mail);
+	struct worker *worker = letter->worker;
+
+	watchlist_unref(&worker->watchlist);
+	worker->watchlist = letter->watchlist;
+	letter->watchlist = NULL;
+	for (size_t i = 0; i < worker->upstream_count; i++)
+		worker->upstreams[i]->is_watched =
+		    watchlist_has(worker->watchlist,
+			worker->upstreams[i]->name);
+	letter_free(letter);
+}
+
+static void
+on_resolved(struct loop_mail *mail)
+{
+	struct letter *letter = loop_owner(mail, struct letter, mail);
+
+	peers_resolve(worker_upstream(letter->worker, letter->note->service),
+	    letter->note);
+	letter_free(letter);
+}
+
+static void
+on_fault(struct loop_mail *mail)
+{
+	struct letter *letter = loop_owner(mail, struct letter, mail);
+
+	upstream_set_fault(worker_upstream(letter->worker, letter->service),
+	    &letter->fault);
+	letter_free(letter);
+}
+
+static void
 on_stop(struct loop_mail *mail)
 {
 	struct letter *letter = loop_owner(mail, struct letter, mail);
@@ -217,5 +260,33 @@ worker_post_stop(struct worker *worker, bool is_forced)
 	struct letter *letter = letter_new(worker, on_stop, 0);
 
 	letter->is_forced = is_forced;
+	loop_post(worker->loop, &letter->mail);
+}
+
+void
+worker_post_watchlist(struct worker *worker, struct watchlist *watchlist)
+{
+	struct letter *letter = letter_new(worker, on_watchlist, 0);
+
+	letter->watchlist = watchlist_ref(watchlist);
+	loop_post(worker->loop, &letter->mail);
+}
+
+void
+worker_post_resolved(struct worker *worker, struct note *note)
+{
+	post_note(worker, note, on_resolved);
+}
+
+void
+worker_post_fault(struct worker *worker, const struct lifeline_fault *fault)
+{
+	struct letter *letter = letter_new(worker, on_fault, 0);
+
+	letter->fault = *fault;
+	letter->service = strdup(fault->service);
+	if (letter->service == NULL)
+		bug("out of memory for a letter to a worker");
+	letter->fault.service = letter->service;
 	loop_post(worker->loop, &letter->mail);
 }

@@ -39,6 +39,8 @@ is_ours(const char *name, size_t len)
 		return IS_NAME(name, len, "x-request-id");
 	case 14:
 		return IS_NAME(name, len, "content-length");
+	case 17:
+		return IS_NAME(name, len, "x-request-timeout");
 	default:
 		return false;
 	}

@@ -20,6 +20,10 @@ note_new(const struct lifeline_instance *from)
 	note->generation = from->generation;
 	note->retry_ms = from->retry_ms;
 	note->state = (unsigned)from->state;
+	note->death = (unsigned)from->death;
+	note->is_beside = from->is_beside;
+	note->restarts = from->restarts;
+	note->restart_limit = from->restart_limit;
 	if (note->service == NULL || note->listen == NULL ||
 	    note->reason == NULL)
 		note_unref(&note);

@@ -15,7 +15,10 @@ struct lifeline_instance;
 struct note {
 	char *service, *listen, *reason;
 	uint64_t index, generation, retry_ms;
+	uint64_t restarts, restart_limit;
 	unsigned state;  /* enum lifeline_state */
+	unsigned death;  /* enum lifeline_death */
+	bool is_beside;  /* a second generation of this index */
 	bool is_watched; /* its directory is: no need to poll for the socket */
 	bool is_remote;
 	atomic_uint refs;

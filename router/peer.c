@@ -8,6 +8,7 @@
 
 #include "ipc/buf.h"
 #include "ipc/err.h"
+#include "ipc/ledger.h"
 #include "ipc/link.h"
 #include "ipc/log.h"
 #include "ipc/loop.h"
@@ -20,42 +21,33 @@
 #include "problem.h"
 #include "slots.h"
 #include "upstream.h"
+#include "watchlist.h"
 #include "worker.h"
 
-struct peer {
-	struct worker *worker;
-	struct upstream *upstream;
-	struct instance *instance; /* NULL once retired */
-	struct link *link;
-	struct slots slots;
-	unsigned index;
-	bool is_closing;       /* the burial task is queued */
-	bool is_malformed;     /* it sent what makes no sense */
-	struct loop_task task; /* closes at the end of the turn */
-	struct err why;
-	TAILQ_ENTRY(peer) link_all;
-};
-
-static void
-close_when_empty(struct peer *peer)
+void
+peer_settle(struct peer *peer)
 {
-	if (peer->instance == NULL && peer->slots.taken == 0 &&
-	    !peer->is_closing) {
-		peer->is_closing = true;
-		loop_task_add(peer->worker->loop, &peer->task);
-	}
+	bool is_over =
+	    peer->is_lost || (peer->instance == NULL && !peer->is_closing);
+
+	if (!is_over || peer->slots.taken != 0)
+		return;
+	peer->is_closing = true;
+	loop_task_add(peer->worker->loop, &peer->task);
 }
 
-/* The exchange is no longer in flight here. */
-static void
-slot_drop(struct peer *peer, struct slot *slot)
+void
+peer_drop(struct peer *peer, struct slot *slot)
 {
 	struct exchange *ex = slot->ex;
 
 	ex->state = EXCHANGE_IDLE;
 	ex->peer = NULL;
+	ledger_clear(link_ledger(peer->link), slot->id);
 	slots_drop(&peer->slots, slot);
-	close_when_empty(peer);
+	peer->upstream->inflight--;
+	worker_uncount(&peer->worker->counters.in_flight);
+	peer_settle(peer);
 }
 
 static void
@@ -103,6 +95,21 @@ is_stream(const struct frame *frame)
 	       mp_map_find(frame->meta, frame->meta_len, ":stream", &value);
 }
 
+/* A request that is answered well has not crashed anything. */
+static void
+clear_suspect(struct peer *peer, struct exchange *ex)
+{
+	const struct worker_host *host = peer->worker->host;
+	const char *service = peer->upstream->name;
+	const struct poison_print *print = exchange_print(ex);
+	int64_t until_us;
+
+	if (watchlist_find(peer->worker->watchlist, service, print,
+		loop_now_us(peer->worker->loop),
+		&until_us) == WATCHLIST_SUSPECT)
+		host->cleared(host->arg, service, print);
+}
+
 static void
 on_response(struct peer *peer, const struct frame *frame)
 {
@@ -110,16 +117,24 @@ on_response(struct peer *peer, const struct frame *frame)
 	struct exchange *ex = slot == NULL ? NULL : slot->ex;
 
 	/* Cancelled meanwhile: its answer is nobody's. */
-	if (ex == NULL)
+	if (ex == NULL) {
+		if (!TAILQ_EMPTY(&peer->parked))
+			peer_unpark(peer, frame->id);
 		return;
+	}
 	if (ex->state == EXCHANGE_STREAM) {
 		doom(peer, "a second response to one request");
 		return;
 	}
 	ex->service_us = loop_now_us(peer->worker->loop) - ex->sent_us;
+	if (peer->instance != NULL)
+		instance_answered(peer->instance, (unsigned)frame->status,
+		    ex->service_us);
+	if (peer->upstream->is_watched && frame->status < 500)
+		clear_suspect(peer, ex);
 	if (is_stream(frame) && !link_has_hello(peer->link)) {
 		doom(peer, "a streamed answer without HELLO");
-		slot_drop(peer, slot);
+		peer_drop(peer, slot);
 		answer_bad(peer, ex, "a streamed answer without HELLO");
 		return;
 	}
@@ -130,9 +145,9 @@ on_response(struct peer *peer, const struct frame *frame)
 			return;
 		slot = slots_find(&peer->slots, frame->id);
 		if (slot != NULL)
-			slot_drop(peer, slot);
+			peer_drop(peer, slot);
 	} else {
-		slot_drop(peer, slot);
+		peer_drop(peer, slot);
 		if (ex->source->response(ex, frame, false) == 0)
 			return;
 	}
@@ -158,7 +173,7 @@ on_chunk(struct peer *peer, const struct frame *frame)
 	}
 	slot->budget -= frame->chunk_len;
 	if ((frame->flags & FRAME_LAST) != 0)
-		slot_drop(peer, slot);
+		peer_drop(peer, slot);
 	ex->source->chunk(ex, frame);
 }
 
@@ -166,18 +181,18 @@ static void
 on_frame(void *arg, const struct frame *frame, const struct sp_header *header)
 {
 	struct peer *peer = arg;
-	bool was_full;
 
 	(void)header;
 	if (peer->is_closing)
 		return;
-	was_full = peer->slots.taken == SLOTS_MAX;
+	peer->is_stuck = false;
+	peer->heard_us = loop_now_us(peer->worker->loop);
 	if (frame->kind == FRAME_RESPONSE)
 		on_response(peer, frame);
 	else if (frame->kind == FRAME_CHUNK)
 		on_chunk(peer, frame);
-	if (was_full && peer->slots.taken < SLOTS_MAX)
-		upstream_wake(peer->upstream);
+	if (peer->upstream->hold.count != 0)
+		upstream_flush(peer->upstream);
 }
 
 static void
@@ -194,7 +209,8 @@ on_drained(void *arg)
 {
 	struct peer *peer = arg;
 
-	upstream_wake(peer->upstream);
+	if (peer->upstream->hold.count != 0)
+		upstream_flush(peer->upstream);
 }
 
 static void
@@ -217,7 +233,10 @@ on_task(struct loop_task *task)
 {
 	struct peer *peer = loop_owner(task, struct peer, task);
 
-	peer_close(peer, peer->why.text);
+	if (peer->is_lost)
+		peer_bury(peer);
+	else
+		peer_close(peer, peer->why.text);
 }
 
 static const struct link_handler handler = {
@@ -265,7 +284,11 @@ peer_new(struct instance *instance, struct err *err_r)
 	peer->upstream = instance->upstream;
 	peer->instance = instance;
 	peer->index = instance->index;
+	peer->generation = instance->generation;
+	peer->is_remote = instance->is_remote;
+	TAILQ_INIT(&peer->parked);
 	peer->task.fn = on_task;
+	peer->watch.fn = peer_on_watch;
 	peer->link = link_new(LINK_CALLER, &handler, peer);
 	wire = peer->link == NULL ? NULL : connect_wire(peer, instance, err_r);
 	if (wire == NULL) {
@@ -281,66 +304,11 @@ peer_new(struct instance *instance, struct err *err_r)
 	return peer;
 }
 
-static void
-lose(struct peer *peer, struct exchange *ex, bool was_stream, uint64_t written,
-    const char *why)
-{
-	struct problem problem;
-
-	if (was_stream) {
-		ex->source->abort(ex);
-		return;
-	}
-	if (written <= ex->sent_mark && ex->tries < EXCHANGE_TRIES_MAX) {
-		worker_count(&peer->worker->counters.retries);
-		upstream_dispatch(peer->upstream, ex);
-		return;
-	}
-	if (peer->is_malformed)
-		problem_set(&problem, 502, "bad-response",
-		    "the link to the service was closed: %s", why);
-	else
-		problem_set(&problem, 502, "service-died",
-		    "the service died with this request: %s", why);
-	problem.service = peer->upstream->name;
-	problem.instance = peer->index;
-	ex->source->problem(ex, &problem);
-}
-
-void
-peer_close(struct peer *peer, const char *why)
-{
-	struct instance *instance = peer->instance;
-	uint64_t written = link_written(peer->link);
-
-	/* First out of everybody's sight: what follows sends requests. */
-	peer->is_closing = true;
-	peer->instance = NULL;
-	loop_task_drop(peer->worker->loop, &peer->task);
-	TAILQ_REMOVE(&peer->worker->peers, peer, link_all);
-	if (instance != NULL)
-		instance_down(instance, why);
-	for (uint32_t i = 0; i < peer->slots.count; i++) {
-		struct slot *slot = &peer->slots.slots[i];
-		struct exchange *ex = slot->ex;
-		bool was_stream;
-
-		if (ex == NULL)
-			continue;
-		was_stream = ex->state == EXCHANGE_STREAM;
-		slot_drop(peer, slot);
-		lose(peer, ex, was_stream, written, why);
-	}
-	link_free(&peer->link);
-	slots_fini(&peer->slots);
-	free(peer);
-}
-
 void
 peer_retire(struct peer *peer)
 {
 	peer->instance = NULL;
-	close_when_empty(peer);
+	peer_settle(peer);
 }
 
 bool
@@ -352,7 +320,8 @@ peer_is_up(const struct peer *peer)
 bool
 peer_is_usable(const struct peer *peer)
 {
-	return peer_is_up(peer) && peer->slots.taken < SLOTS_MAX &&
+	return peer_is_up(peer) && !peer->is_hung &&
+	       peer->slots.taken + peer->slots.parked < SLOTS_MAX &&
 	       link_queued(peer->link) <= PEER_QUEUE_SOFT;
 }
 
@@ -377,27 +346,45 @@ peer_send(struct peer *peer, struct exchange *ex)
 	ex->peer = peer;
 	ex->id = slot->id;
 	ex->instance = peer->index;
-	ex->tries++;
 	ex->sent_us = loop_now_us(peer->worker->loop);
 	ex->sent_mark = link_enqueued(peer->link);
+	ledger_offer(link_ledger(peer->link), slot->id);
 	ex->source->encode(ex, link_begin(peer->link, slot->id, NULL),
 	    slot->id);
 	link_end(peer->link);
+	peer->upstream->inflight++;
+	worker_count(&peer->worker->counters.in_flight);
+	if (!loop_timer_is_set(&peer->watch))
+		peer_watch(peer);
 }
 
 void
 peer_cancel(struct peer *peer, struct exchange *ex)
 {
 	struct slot *slot = slots_find(&peer->slots, ex->id);
+	bool is_untaken;
 
 	if (slot == NULL || slot->ex != ex)
 		bug("exchange %u is not on its link", (unsigned)ex->id);
+	is_untaken = peer_revoke(peer, ex);
 	/* A plain REP socket would take a cancel frame for a request. */
-	if (link_is_up(peer->link) && link_has_hello(peer->link)) {
+	if (!is_untaken && link_is_up(peer->link) &&
+	    link_has_hello(peer->link)) {
 		frame_put_cancel(link_begin(peer->link, ex->id, NULL), ex->id);
 		link_end(peer->link);
 	}
-	slot_drop(peer, slot);
+	if (is_untaken || !peer_park(peer, slot))
+		peer_drop(peer, slot);
+	if (peer->upstream->hold.count != 0)
+		upstream_flush(peer->upstream);
+}
+
+void
+peer_failed(struct peer *peer, const struct exchange *ex)
+{
+	if (peer->instance != NULL)
+		instance_answered(peer->instance, 504,
+		    loop_now_us(peer->worker->loop) - ex->sent_us);
 }
 
 void

@@ -43,12 +43,17 @@ put_uint(struct buf *buf, const char *key, uint64_t value)
 }
 
 void
-problem_put_mp(const struct problem *problem, struct buf *buf)
+problem_put_mp(const struct problem *problem, bool is_brief, struct buf *buf)
 {
-	bool has_instance = problem->service != NULL && problem->instance != 0;
-	uint32_t count = 5;
+	/* Of a service it tells even with a status that blames the client. */
+	bool has_detail =
+	    !is_brief || (problem->status < 500 && problem->service == NULL);
+	bool has_service = !is_brief && problem->service != NULL;
+	bool has_instance = has_service && problem->instance != 0;
+	uint32_t count = 4;
 
-	count += problem->service != NULL ? 1 : 0;
+	count += has_detail ? 1 : 0;
+	count += has_service ? 1 : 0;
 	count += has_instance ? 1 : 0;
 	count += problem->retry_after != 0 ? 1 : 0;
 	count += problem->offset >= 0 ? 1 : 0;
@@ -56,9 +61,10 @@ problem_put_mp(const struct problem *problem, struct buf *buf)
 	put_text(buf, "type", "about:blank");
 	put_text(buf, "title", http_status_phrase(problem->status));
 	put_uint(buf, "status", problem->status);
-	put_text(buf, "detail", problem->detail);
+	if (has_detail)
+		put_text(buf, "detail", problem->detail);
 	put_text(buf, "cause", problem->cause);
-	if (problem->service != NULL)
+	if (has_service)
 		put_text(buf, "service", problem->service);
 	if (has_instance)
 		put_uint(buf, "instance", problem->instance);
@@ -69,11 +75,11 @@ problem_put_mp(const struct problem *problem, struct buf *buf)
 }
 
 void
-problem_put_json(const struct problem *problem, struct buf *buf)
+problem_put_json(const struct problem *problem, bool is_brief, struct buf *buf)
 {
 	struct buf map = { 0 };
 
-	problem_put_mp(problem, &map);
+	problem_put_mp(problem, is_brief, &map);
 	if (buf_count(&map) == 0 ||
 	    json_from_mp(buf_front(&map), buf_count(&map), buf, NULL) == -1)
 		buf_append_str(buf, "{}");

@@ -10,8 +10,13 @@
 
 #include "ipc/sp.h"
 
+struct buf;
 struct err;
 struct loop;
+struct poison_print;
+struct worker_casualty;
+struct worker_key;
+struct worker_stats;
 struct worker_host;
 
 struct report_link {
@@ -35,11 +40,24 @@ struct report_handler {
 	void (*linked)(void *arg, const struct report_link *link);
 	void (*bus)(void *arg, const struct report_bus *peer);
 	void (*done)(void *arg);
+	/* As in struct worker_host; worker is its number. */
+	void (*gone)(void *arg, unsigned worker, const struct worker_key *key,
+	    bool is_dead);
+	void (*hung)(void *arg, const struct worker_key *key, const char *what,
+	    int64_t age_us);
+	void (*stats)(void *arg, unsigned worker, const struct worker_key *key,
+	    const struct worker_stats *stats);
+	void (*casualty)(void *arg, const struct worker_casualty *casualty);
+	void (*cleared)(void *arg, const char *service,
+	    const struct poison_print *print);
 };
 
-/* Fill host's functions so that they post to loop; handler is copied. */
-int report_init(struct worker_host *host, struct loop *loop,
+/*
+ * Fill the functions of hosts, one for each of count workers by number, so
+ * that they post to loop; handler is copied.
+ */
+int report_init(struct worker_host *hosts, size_t count, struct loop *loop,
     const struct report_handler *handler, struct err *err_r);
-void report_fini(struct worker_host *host);
+void report_fini(struct worker_host *hosts);
 
 #endif

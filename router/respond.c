@@ -10,6 +10,7 @@
 #include "ipc/json.h"
 #include "ipc/mp.h"
 
+#include "fallback.h"
 #include "http.h"
 #include "media.h"
 #include "problem.h"
@@ -67,6 +68,9 @@ start(const struct respond *respond, unsigned status)
 		APPEND(out, "Connection: close\r\n");
 	else if (respond->minor == 0)
 		APPEND(out, "Connection: keep-alive\r\n");
+	if (respond->fallback != NULL)
+		FIELD(out, FALLBACK_FIELD, respond->fallback,
+		    strlen(respond->fallback));
 }
 
 static bool
@@ -84,8 +88,15 @@ is_ours(const char *name, size_t len)
 	       is_word(name, len, "date") || is_word(name, len, "x-request-id");
 }
 
+/* What a router behind this one fell back from shows unless we do, too. */
+static bool
+is_fallback(const struct respond *respond, const char *name, size_t len)
+{
+	return respond->fallback != NULL && is_word(name, len, FALLBACK_META);
+}
+
 static void
-append_meta(struct buf *out, const struct frame *frame)
+append_meta(const struct respond *respond, const struct frame *frame)
 {
 	struct mp_reader reader = { frame->meta,
 		frame->meta + frame->meta_len };
@@ -113,8 +124,10 @@ append_meta(struct buf *out, const struct frame *frame)
 		}
 		if (name_len != 0 && name[0] != ':' &&
 		    !is_ours(name, name_len) &&
+		    !is_fallback(respond, name, name_len) &&
 		    http_field_is_sendable(name, name_len, value, value_len))
-			append_field(out, name, name_len, value, value_len);
+			append_field(respond->out, name, name_len, value,
+			    value_len);
 	}
 }
 
@@ -228,8 +241,16 @@ respond_frame(const struct respond *respond, const struct frame *frame,
     const struct respond_body *body)
 {
 	start(respond, frame->status);
-	append_meta(respond->out, frame);
+	append_meta(respond, frame);
 	return finish(respond, frame->status, body);
+}
+
+size_t
+respond_body(const struct respond *respond, unsigned status,
+    const struct respond_body *body)
+{
+	start(respond, status);
+	return finish(respond, status, body);
 }
 
 void
@@ -239,7 +260,7 @@ respond_stream(const struct respond *respond, const struct frame *frame)
 	struct respond_body body = { 0 };
 
 	start(respond, frame->status);
-	append_meta(out, frame);
+	append_meta(respond, frame);
 	if (respond_has_body(frame->status)) {
 		if (!find_type(frame, &body))
 			set_type(&body, "application/octet-stream");
@@ -291,7 +312,7 @@ respond_problem(const struct respond *respond, const struct problem *problem,
 	}
 	if (respond_has_body(problem->status)) {
 		buf_clear(text);
-		problem_put_json(problem, text);
+		problem_put_json(problem, respond->is_brief, text);
 		set_type(&body, PROBLEM_TYPE);
 		body.bytes = buf_front(text);
 		body.len = buf_count(text);

@@ -19,9 +19,11 @@ struct problem;
 /* What surrounds a response; all borrowed. */
 struct respond {
 	struct buf *out;
-	unsigned minor;  /* the request's HTTP/1.minor */
-	bool is_head;    /* the request was HEAD: no body */
-	bool keep_alive; /* the connection goes on after it */
+	unsigned minor;       /* the request's HTTP/1.minor */
+	bool is_head;         /* the request was HEAD: no body */
+	bool keep_alive;      /* the connection goes on after it */
+	bool is_brief;        /* of a failure tell the cause, no more */
+	const char *fallback; /* failure that it is in place of; or NULL */
 	const char *date;
 	const char *request_id;
 	size_t request_id_len;
@@ -50,6 +52,10 @@ int respond_decode(const struct frame *frame, bool wants_msgpack,
 
 /* A whole response of a service. Returns the number of body bytes. */
 size_t respond_frame(const struct respond *respond, const struct frame *frame,
+    const struct respond_body *body);
+
+/* A whole response of the router that is no problem; the same. */
+size_t respond_body(const struct respond *respond, unsigned status,
     const struct respond_body *body);
 
 /* The head of a streamed one: chunked for HTTP/1.1, else up to the close. */

@@ -29,6 +29,8 @@ struct record {
 	int watch;         /* of its directory; -1: none */
 	unsigned links;    /* workers that are linked to this generation */
 	bool is_told;      /* the supervisor knows of the first */
+	bool is_beside;    /* another generation stands for the index */
+	bool is_over;      /* its process is gone */
 };
 
 struct roster {
@@ -49,13 +51,30 @@ bucket_of(const char *service)
 	return hash % BUCKETS;
 }
 
+/* The generation that stands for the index. */
 static struct record *
 record_find(struct roster *roster, const char *service, uint64_t index)
 {
 	struct record *record;
 
 	LIST_FOREACH (record, &roster->buckets[bucket_of(service)], link) {
+		if (record->index == index && !record->is_beside &&
+		    strcmp(record->service, service) == 0)
+			return record;
+	}
+	return NULL;
+}
+
+/* That one, whether it stands for the index or is beside it. */
+static struct record *
+record_find_generation(struct roster *roster, const char *service,
+    uint64_t index, uint64_t generation)
+{
+	struct record *record;
+
+	LIST_FOREACH (record, &roster->buckets[bucket_of(service)], link) {
 		if (record->index == index &&
+		    record->generation == generation &&
 		    strcmp(record->service, service) == 0)
 			return record;
 	}
@@ -86,16 +105,21 @@ record_drop(struct record *record)
 	free(record);
 }
 
-/* Is the last part of the record's socket path this name? */
+/* May this tell that the record's socket is there? */
 static bool
-is_socket_of(const struct record *record, int watch, const char *name)
+is_news_of(const struct record *record, const struct inotify_event *event)
 {
 	const char *slash;
 
-	if (record->note == NULL || record->watch != watch)
+	if (record->note == NULL || record->watch == -1)
+		return false;
+	/* The kernel had more to tell than it could keep: look everywhere. */
+	if ((event->mask & IN_Q_OVERFLOW) != 0)
+		return true;
+	if (record->watch != event->wd || event->len == 0)
 		return false;
 	slash = strrchr(record->note->listen, '/');
-	return slash != NULL && strcmp(slash + 1, name) == 0;
+	return slash != NULL && strcmp(slash + 1, event->name) == 0;
 }
 
 static void
@@ -108,9 +132,7 @@ on_appeared(struct roster *roster, const struct inotify_event *event)
 			if ((event->mask & IN_IGNORED) != 0) {
 				if (record->watch == event->wd)
 					record->watch = -1;
-			} else if (event->len != 0 &&
-				   is_socket_of(record, event->wd,
-				       event->name)) {
+			} else if (is_news_of(record, event)) {
 				roster->kick(roster->arg, record->note);
 			}
 		}
@@ -205,28 +227,41 @@ watch_directory(struct roster *roster, const char *url)
 	return watch;
 }
 
-struct note *
-roster_note(struct roster *roster, const struct lifeline_instance *instance)
+/* The record that a note is about, made if need be. NULL: no memory. */
+static struct record *
+record_for(struct roster *roster, const struct lifeline_instance *instance)
 {
-	struct record *record =
+	struct record *present =
 	    record_find(roster, instance->service, instance->index);
-	struct note *note;
+	struct record *record = record_find_generation(roster,
+	    instance->service, instance->index, instance->generation);
 
-	if (record != NULL && instance->generation < record->generation)
-		return NULL;
-	note = note_new(instance);
-	if (note != NULL && record == NULL)
+	if (record == NULL && !instance->is_beside)
+		record = present;
+	if (record == NULL)
 		record = record_add(roster, instance->service, instance->index);
-	if (note == NULL || record == NULL) {
-		log_errorx("%s: out of memory", instance->service);
-		note_unref(&note);
+	if (record == NULL)
 		return NULL;
+	/* The one beside takes over: the other is beside it from now on. */
+	if (!instance->is_beside && present != NULL && present != record) {
+		present->is_beside = true;
+		/* It waited for the other without a process. */
+		if (present->note != NULL && present->note->listen[0] == '\0')
+			present->is_over = true;
 	}
-	if (instance->generation != record->generation) {
+	record->is_beside = instance->is_beside;
+	return record;
+}
+
+/* Keep the note, and watch for the socket that it tells of. */
+static void
+record_take(struct roster *roster, struct record *record, struct note *note)
+{
+	if (note->generation != record->generation) {
 		record->links = 0;
 		record->is_told = false;
 	}
-	record->generation = instance->generation;
+	record->generation = note->generation;
 	/* Watched before any worker dials, so that no appearance is missed. */
 	record->watch =
 	    note->state == STATE_STARTING || note->state == STATE_READY
@@ -235,6 +270,47 @@ roster_note(struct roster *roster, const struct lifeline_instance *instance)
 	note->is_watched = record->watch != -1;
 	note_unref(&record->note);
 	record->note = note;
+}
+
+/* Those beside come to an end; the index stays. */
+static void
+drop_ended(struct roster *roster, const char *service)
+{
+	struct record *record =
+	    LIST_FIRST(&roster->buckets[bucket_of(service)]);
+
+	while (record != NULL) {
+		struct record *next = LIST_NEXT(record, link);
+
+		if (record->is_beside && record->is_over &&
+		    strcmp(record->service, service) == 0)
+			record_drop(record);
+		record = next;
+	}
+}
+
+struct note *
+roster_note(struct roster *roster, const struct lifeline_instance *instance)
+{
+	struct record *record =
+	    record_find(roster, instance->service, instance->index);
+	struct note *note;
+
+	if (record != NULL && !instance->is_beside &&
+	    instance->generation < record->generation)
+		return NULL;
+	drop_ended(roster, instance->service);
+	note = note_new(instance);
+	record = note == NULL ? NULL : record_for(roster, instance);
+	if (record == NULL) {
+		log_errorx("%s: out of memory", instance->service);
+		note_unref(&note);
+		return NULL;
+	}
+	record_take(roster, record, note);
+	record->is_over =
+	    note->state != STATE_STARTING && note->state != STATE_READY &&
+	    note->state != STATE_DRAINING && note->state != STATE_STOPPING;
 	return note;
 }
 
@@ -242,12 +318,13 @@ bool
 roster_linked(struct roster *roster, const char *service, uint64_t index,
     uint64_t generation, bool is_up)
 {
-	struct record *record = record_find(roster, service, index);
+	struct record *record =
+	    record_find_generation(roster, service, index, generation);
 
 	/* Only remote services link before anything was said of them. */
 	if (record == NULL && generation == 0 && is_up)
 		record = record_add(roster, service, index);
-	if (record == NULL || record->generation != generation)
+	if (record == NULL)
 		return false;
 	if (!is_up && record->links != 0) {
 		record->links--;

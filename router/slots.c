@@ -16,6 +16,19 @@ slots_fini(struct slots *slots)
 	*slots = (struct slots){ .slots = NULL };
 }
 
+static void
+put_free(struct slots *slots, struct slot *slot)
+{
+	uint32_t at = (uint32_t)(slot - slots->slots) + 1;
+
+	slot->next_free = 0;
+	if (slots->first_free == 0)
+		slots->first_free = at;
+	else
+		slots->slots[slots->last_free - 1].next_free = at;
+	slots->last_free = at;
+}
+
 /* Twice the slots, all new ones free. Returns -1 when out of memory. */
 static int
 slots_grow(struct slots *slots)
@@ -25,12 +38,11 @@ slots_grow(struct slots *slots)
 
 	if (more == NULL)
 		return -1;
-	for (uint32_t i = count; i-- > slots->count;) {
-		more[i] =
-		    (struct slot){ .id = i, .next_free = slots->first_free };
-		slots->first_free = i + 1;
-	}
 	slots->slots = more;
+	for (uint32_t i = slots->count; i < count; i++) {
+		more[i] = (struct slot){ .id = i };
+		put_free(slots, &more[i]);
+	}
 	slots->count = count;
 	return 0;
 }
@@ -41,15 +53,18 @@ slots_take(struct slots *slots, struct exchange *ex)
 	struct slot *slot;
 	uint32_t use;
 
-	if (slots->taken >= SLOTS_MAX)
+	if (slots->taken + slots->parked >= SLOTS_MAX)
 		return NULL;
-	if (slots->first_free == 0 && slots_grow(slots) == -1)
+	if (slots->count - slots->taken - slots->parked < SLOTS_FIRST &&
+	    slots->count <= SLOTS_MAX && slots_grow(slots) == -1 &&
+	    slots->first_free == 0)
 		return NULL;
 	slot = &slots->slots[slots->first_free - 1];
 	use = slot->id >> 16;
 	slot->id = (slot->id & 0xffff) | (use == USE_MAX ? 1 : use + 1) << 16;
 	slot->ex = ex;
 	slot->budget = 0;
+	slot->is_taken = false;
 	slots->first_free = slot->next_free;
 	slots->taken++;
 	return slot;
@@ -70,9 +85,25 @@ void
 slots_drop(struct slots *slots, struct slot *slot)
 {
 	slot->ex = NULL;
-	slot->next_free = slots->first_free;
-	slots->first_free = (uint32_t)(slot - slots->slots) + 1;
+	put_free(slots, slot);
 	slots->taken--;
+}
+
+void
+slots_park(struct slots *slots, struct slot *slot)
+{
+	slot->ex = NULL;
+	slots->taken--;
+	slots->parked++;
+}
+
+void
+slots_unpark(struct slots *slots, uint32_t id)
+{
+	struct slot *slot = &slots->slots[id & 0xffff];
+
+	put_free(slots, slot);
+	slots->parked--;
 }
 
 uint64_t

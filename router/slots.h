@@ -3,11 +3,15 @@
  *
  * The id of a request is its slot in the low 16 bits and the slot's use count
  * above, so that a late answer to a cancelled request never meets the next
- * one. The count starts at 1: id 0 is HELLO's. Pure.
+ * one. The count starts at 1: id 0 is HELLO's. Whoever was free the longest is
+ * next, and some always are, so that an id comes again only after millions of
+ * others: a service that stands still must not find a request it was once sent
+ * offered again in the ledger, under the id of another. Pure.
  */
 #ifndef MSVC_ROUTER_SLOTS_H
 #define MSVC_ROUTER_SLOTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,17 +25,18 @@ enum {
 #define SLOT_BUDGET_MAX (UINT64_C(1) << 40)
 
 struct slot {
-	struct exchange *ex; /* NULL: free */
+	struct exchange *ex; /* NULL: free or parked */
 	uint32_t id;
 	uint32_t next_free; /* slot + 1; 0: none */
+	bool is_taken;      /* its link is gone, and a handler had begun it */
 	uint64_t budget;    /* stream bytes the service may still send */
 };
 
 /* A zeroed struct is valid and empty. */
 struct slots {
 	struct slot *slots;
-	uint32_t count, first_free; /* first_free: slot + 1 */
-	uint32_t taken;
+	uint32_t count, first_free, last_free; /* free: slot + 1; 0: none */
+	uint32_t taken, parked;
 };
 
 void slots_fini(struct slots *slots);
@@ -46,6 +51,14 @@ struct slot *slots_take(struct slots *slots, struct exchange *ex);
 struct slot *slots_find(struct slots *slots, uint32_t id);
 
 void slots_drop(struct slots *slots, struct slot *slot);
+
+/*
+ * Nobody waits for this request, but the service is still at it: keep its id
+ * from being used again, until slots_unpark(). A parked one is not found, and
+ * does not count as taken.
+ */
+void slots_park(struct slots *slots, struct slot *slot);
+void slots_unpark(struct slots *slots, uint32_t id);
 
 /*
  * Add to the budget. Returns what was added: less than bytes when that would

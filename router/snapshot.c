@@ -44,6 +44,8 @@ route_free(struct snapshot_route *route)
 		return;
 	free(route->name);
 	free(route->op);
+	free(route->fallback_text);
+	free(route->fallback_type);
 	free(route);
 }
 
@@ -131,6 +133,7 @@ service_new(const struct lifeline_service *from)
 	service->timeout_ms = from->timeout_ms;
 	service->instances = from->instances;
 	service->is_enabled = from->is_enabled;
+	service->rules = from->rules;
 	if (service->name == NULL || service->url == NULL) {
 		service_free(service);
 		return NULL;
@@ -183,7 +186,13 @@ route_new(const struct snapshot *snapshot, const struct lifeline_route *from,
 	route->max_body =
 	    (size_t)(from->max_body != 0 ? from->max_body
 					 : snapshot->settings.max_body);
-	if (route->name == NULL || route->op == NULL) {
+	route->is_idempotent = from->is_idempotent;
+	route->fallback = (unsigned)from->fallback;
+	route->fallback_on = (unsigned)(from->fallback_on & FAILURE_ALL);
+	route->fallback_text = strdup(from->fallback_text);
+	route->fallback_type = strdup(from->fallback_type);
+	if (route->name == NULL || route->op == NULL ||
+	    route->fallback_text == NULL || route->fallback_type == NULL) {
 		route_free(route);
 		return NULL;
 	}
@@ -220,11 +229,28 @@ snapshot_add_route(struct snapshot *snapshot, const struct lifeline_route *from,
 	return 0;
 }
 
+/* Without the service that it names a route has no fallback. */
+static void
+fallback_resolve(const struct snapshot *snapshot, struct snapshot_route *route)
+{
+	if (route->fallback == FALLBACK_BODY)
+		return;
+	if (route->fallback == FALLBACK_SERVICE)
+		route->fallback_service = snapshot_find(snapshot,
+		    route->fallback_text, strlen(route->fallback_text));
+	if (route->fallback_service == NULL) {
+		route->fallback = FALLBACK_NONE;
+		route->fallback_on = 0;
+	}
+}
+
 void
 snapshot_seal(struct snapshot *snapshot)
 {
 	for (size_t i = 0; i < snapshot->service_count; i++)
 		snapshot->services[i]->index = i;
+	for (size_t i = 0; i < snapshot->route_count; i++)
+		fallback_resolve(snapshot, snapshot->routes[i]);
 }
 
 const struct snapshot_service *

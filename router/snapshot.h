@@ -24,6 +24,7 @@ struct snapshot_service {
 	uint64_t timeout_ms; /* request deadline */
 	uint64_t instances;
 	size_t index; /* its place in snapshot.services */
+	struct lifeline_rules rules;
 	bool is_enabled;
 };
 
@@ -34,6 +35,11 @@ struct snapshot_route {
 	size_t op_len;
 	uint64_t timeout_ms; /* the service's when the route has none */
 	size_t max_body;     /* the router's when the route has none */
+	const struct snapshot_service *fallback_service; /* FALLBACK_SERVICE */
+	char *fallback_text, *fallback_type;
+	/* As in struct lifeline_route; fallback_on is 0 without a fallback. */
+	unsigned fallback, fallback_on;
+	bool is_idempotent;
 };
 
 struct snapshot {
@@ -61,7 +67,10 @@ int snapshot_add_service(struct snapshot *snapshot,
 int snapshot_add_route(struct snapshot *snapshot,
     const struct lifeline_route *route, struct err *err_r);
 
-/* Number the services; no more may be added. */
+/*
+ * Number the services, and find those that routes name as fallback, for they
+ * may come behind them; no more may be added.
+ */
 void snapshot_seal(struct snapshot *snapshot);
 
 /* Borrowed, or NULL. */

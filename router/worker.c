@@ -17,6 +17,7 @@
 #include "note.h"
 #include "peer.h"
 #include "upstream.h"
+#include "watchlist.h"
 
 static void
 on_burial(struct loop_task *task)
@@ -91,8 +92,10 @@ close_all(struct worker *worker)
 	conn_bury(worker);
 	while ((caller = TAILQ_FIRST(&worker->callers)) != NULL)
 		caller_free(caller);
-	while ((peer = TAILQ_FIRST(&worker->peers)) != NULL)
+	while ((peer = TAILQ_FIRST(&worker->peers)) != NULL) {
 		peer_close(peer, "stopping");
+		peer_bury(peer);
+	}
 }
 
 void
@@ -118,6 +121,7 @@ worker_free(struct worker **workerp)
 		upstream_free(&worker->upstreams[i]);
 	free(worker->upstreams);
 	view_unref(&worker->view);
+	watchlist_unref(&worker->watchlist);
 	access_log_free(&worker->access);
 	for (size_t i = 0; i < worker->spare_count; i++)
 		buf_fini(&worker->spare[i]);

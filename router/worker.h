@@ -17,10 +17,12 @@
 #include <sys/queue.h>
 
 #include "ipc/buf.h"
+#include "ipc/lifeline.h"
 #include "ipc/loop.h"
 #include "ipc/pattern.h"
 #include "ipc/sp.h"
 
+#include "poison.h"
 #include "snapshot.h"
 #include "trace.h"
 
@@ -34,6 +36,7 @@ struct listener;
 struct note;
 struct peer;
 struct upstream;
+struct watchlist;
 
 /*
  * Numbers of one worker: written by it alone, read by anybody. Generated from
@@ -47,7 +50,16 @@ struct upstream;
 	X(bad_requests, "requests refused as malformed")                \
 	X(bad_responses, "links closed because of what a service sent") \
 	X(links_cut, "links cut off because the peer did not read")     \
-	X(retries, "requests sent again because nothing was written")   \
+	X(in_flight, "requests in instances now")                       \
+	X(held, "requests that wait for an instance now")               \
+	X(requeues, "requests sent again that no handler had begun")    \
+	X(retries, "requests sent again that a handler had begun")      \
+	X(stalls, "requests taken back from an instance that stood")    \
+	X(hangs, "instances that a request has hung")                   \
+	X(ejections, "instances ejected for their answers")             \
+	X(shed, "requests refused for want of room")                    \
+	X(quarantined, "requests refused as quarantined")               \
+	X(fallbacks, "answers by a fallback")                           \
 	X(deadlines, "requests whose deadline passed")                  \
 	X(cancels, "requests cancelled in flight")                      \
 	X(accept_failures, "accepts that failed for want of resources")
@@ -73,10 +85,38 @@ worker_count(_Atomic uint64_t *counter)
 	worker_count_by(counter, 1);
 }
 
+/* One less of what a gauge counts. */
+static inline void
+worker_uncount(_Atomic uint64_t *counter)
+{
+	worker_count_by(counter, UINT64_MAX);
+}
+
+struct worker_stats {
+	uint64_t requests, failures, latency_us;
+};
+
+/* One generation of an instance. */
+struct worker_key {
+	const char *service; /* borrowed */
+	uint64_t index, generation;
+};
+
+/* A request that was in flight on a link that is lost. */
+struct worker_casualty {
+	struct worker_key key;
+	struct poison_print print; /* valid when is_taken */
+	bool is_taken;             /* by a handler, and not answered */
+	/* What the supervisor may be told: packets of ipc/lifeline.h. */
+	const struct buf *casualty;
+	const struct buf *quarantine; /* empty unless is_taken */
+};
+
 /* What the control thread offers; called in the worker's thread. */
 struct worker_host {
 	void *arg;
 	atomic_size_t *connections; /* over all workers */
+	size_t worker_count;        /* set before the first one runs */
 	/* The link to an instance is up or gone. */
 	void (*linked)(void *arg, const char *service, uint64_t index,
 	    uint64_t generation, bool is_up);
@@ -86,6 +126,17 @@ struct worker_host {
 	    const char *label);
 	/* The last connection is closed after a stop. */
 	void (*done)(void *arg);
+	/* Of an instance that is dead or drains: no link is left. */
+	void (*gone)(void *arg, const struct worker_key *key, bool is_dead);
+	void (*hung)(void *arg, const struct worker_key *key, const char *what,
+	    int64_t age_us);
+	/* Since both generations of the index are ready, of this worker. */
+	void (*stats)(void *arg, unsigned worker, const struct worker_key *key,
+	    const struct worker_stats *stats);
+	void (*casualty)(void *arg, const struct worker_casualty *casualty);
+	/* A suspect was answered well. */
+	void (*cleared)(void *arg, const char *service,
+	    const struct poison_print *print);
 };
 
 /* The picture with what belongs to it here; lives while a request needs it. */
@@ -118,6 +169,7 @@ struct worker {
 	struct loop_task burial;
 	struct access_log *access;
 	struct trace_random random;
+	struct watchlist *watchlist; /* NULL: empty */
 	struct worker_counters counters;
 	uint8_t *scratch;    /* WORKER_SCRATCH bytes to read into */
 	struct buf op, text; /* scratch for one call */
@@ -151,6 +203,15 @@ void worker_post_apply(struct worker *worker, struct snapshot *snapshot,
 void worker_post_note(struct worker *worker, struct note *note);
 void worker_post_kick(struct worker *worker, struct note *note);
 void worker_post_stop(struct worker *worker, bool is_forced);
+
+/* The watch list is shared; NULL: nothing is suspected or quarantined. */
+void worker_post_watchlist(struct worker *worker, struct watchlist *watchlist);
+
+/* What the death of a generation means for its requests is known. */
+void worker_post_resolved(struct worker *worker, struct note *note);
+
+void worker_post_fault(struct worker *worker,
+    const struct lifeline_fault *fault);
 
 /* For the files of the worker. */
 struct view *view_ref(struct view *view);

@@ -140,6 +140,12 @@ cmd_take_option(struct cmd_line *line, int option)
 	case 't':
 		line->timeout = optarg;
 		return 0;
+	case 'p':
+		line->percent = optarg;
+		return 0;
+	case 'd':
+		line->duration = optarg;
+		return 0;
 	default:
 		return -1;
 	}
@@ -153,18 +159,27 @@ cmd_parse_options(int argc, char **argv, const char *options,
 	static const struct option names[] = {
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
+		{ "percent", required_argument, NULL, 'p' },
+		{ "for", required_argument, NULL, 'd' },
 		{ NULL, 0, NULL, 0 },
 	};
 	static char program[] = "msvc";
 	char *name = argv[0];
-	int option, rc = 0;
+	int option, name_at = 0, rc = 0;
 
 	/* getopt begins its messages with argv[0]; ours begin with "msvc". */
 	argv[0] = program;
 	optind = 0;
-	while (rc == 0 &&
-	       (option = getopt_long(argc, argv, options, names, NULL)) != -1)
-		rc = cmd_take_option(line, option);
+	while (rc == 0 && (option = getopt_long(argc, argv, options, names,
+			       &name_at)) != -1) {
+		/* The long names are all commands', the letters are not. */
+		if (option != '?' && strchr(options, option) == NULL) {
+			cmd_say("unrecognized option '--%s'",
+			    names[name_at].name);
+			rc = -1;
+		} else
+			rc = cmd_take_option(line, option);
+	}
 	argv[0] = name;
 	return rc == 0 ? optind : -1;
 }
@@ -230,7 +245,7 @@ cmd_help_all(void)
 	     "  -o json   print results as JSON\n"
 	     "\nCommands:");
 	for (size_t i = 0; i < cmd_count; i++)
-		printf("  %-8s  %s\n", cmd_table[i].name, cmd_table[i].help);
+		printf("  %-10s  %s\n", cmd_table[i].name, cmd_table[i].help);
 	puts("\nExit codes: 0 done, 1 failed, 2 usage, 3 not running.\n"
 	     "`msvc help COMMAND` shows its arguments; see also msvc(8).");
 }

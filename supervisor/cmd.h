@@ -40,6 +40,8 @@ struct cmd_line {
 	bool is_following;     /* logs -f */
 	const char *count;     /* -n; NULL: not given; digits, not checked */
 	const char *timeout;   /* call -t; the same */
+	const char *percent;   /* fault -p, --percent; the same */
+	const char *duration;  /* fault -d, --for; not checked */
 	const struct cmd *cmd; /* NULL without a command */
 	char **args;           /* what follows the command and its options */
 	size_t arg_count;
@@ -118,5 +120,10 @@ int cmd_program_dir(char path_r[PATH_MAX]);
  */
 int cmd_converse(const char *run_dir, enum control_command command,
     const char *service, unsigned instance, struct buf *answer);
+
+/* The same with "args" of control.h: a whole map, or NULL. */
+int cmd_converse_args(const char *run_dir, enum control_command command,
+    const char *service, unsigned instance, const struct buf *args,
+    struct buf *answer);
 
 #endif

@@ -86,13 +86,13 @@ cmd_load(const struct cmd_line *line)
 int
 cmd_run_dir(const struct cmd_line *line, char path_r[PATH_MAX])
 {
-	char *dir = NULL, *log_dir = NULL;
+	char *dir = NULL;
 	int rc = -1;
 
 	if (line->run_dir != NULL)
 		dir = strdup(line->run_dir);
 	else
-		conf_load_dirs(cmd_conf_path(line), &dir, &log_dir, NULL);
+		conf_load_dirs(cmd_conf_path(line), &dir, NULL, NULL);
 	if (dir == NULL && access(cmd_conf_path(line), R_OK) == -1)
 		cmd_say("%s: %s", cmd_conf_path(line), strerror(errno));
 	else if (dir == NULL)
@@ -106,7 +106,6 @@ cmd_run_dir(const struct cmd_line *line, char path_r[PATH_MAX])
 	if (rc == 0)
 		snprintf(path_r, PATH_MAX, "%s", dir);
 	free(dir);
-	free(log_dir);
 	return rc;
 }
 
@@ -173,12 +172,13 @@ cmd_take_answer(const struct buf *answer, int *rc_r)
 
 static int
 cmd_exchange(int sock, enum control_command command, const char *service,
-    unsigned instance, struct buf *answer)
+    unsigned instance, const struct buf *args, struct buf *answer)
 {
 	struct err err = { "" };
 	int rc = CMD_FAILED;
 
-	if (control_request(sock, command, service, instance, &err) == -1) {
+	if (control_request(sock, command, service, instance, args, &err) ==
+	    -1) {
 		cmd_say("%s", err.text);
 		return CMD_FAILED;
 	}
@@ -215,6 +215,15 @@ int
 cmd_converse(const char *run_dir, enum control_command command,
     const char *service, unsigned instance, struct buf *answer)
 {
+	return cmd_converse_args(run_dir, command, service, instance, NULL,
+	    answer);
+}
+
+int
+cmd_converse_args(const char *run_dir, enum control_command command,
+    const char *service, unsigned instance, const struct buf *args,
+    struct buf *answer)
+{
 	struct buf own = { 0 };
 	struct err err = { "" };
 	int sock, rc;
@@ -229,7 +238,7 @@ cmd_converse(const char *run_dir, enum control_command command,
 		cmd_say("%s", err.text);
 		return CMD_FAILED;
 	}
-	rc = cmd_exchange(sock, command, service, instance,
+	rc = cmd_exchange(sock, command, service, instance, args,
 	    answer != NULL ? answer : &own);
 	if (command == CONTROL_STOP && service == NULL && rc == CMD_DONE)
 		cmd_await_end(sock);

@@ -12,6 +12,7 @@
 #include "ipc/mp.h"
 
 #include "cmd.h"
+#include "cmd_map.h"
 #include "control.h"
 
 enum {
@@ -19,17 +20,6 @@ enum {
 	STATUS_NAME_MAX = 30,
 	/* Widths of the other columns: STATE PID GEN SINCE, and the blanks. */
 	STATUS_FIXED = 1 + 8 + 1 + 7 + 1 + 5 + 1 + 7 + 1
-};
-
-/* A borrowed map value and what is read from it. */
-struct status_map {
-	const uint8_t *data;
-	size_t len;
-};
-
-struct status_text {
-	const char *str;
-	size_t len;
 };
 
 void
@@ -68,91 +58,30 @@ cmd_status_name(const char *name, size_t len, unsigned instance, size_t width,
 		    suffix);
 }
 
-/* Find the value of a key as a map or array of its own. */
+/* The value of a key, all of it and nothing behind it. */
 static bool
-status_find(struct status_map map, const char *key, struct status_map *value_r)
+status_find(struct mp_reader map, const char *key, struct mp_reader *value_r)
 {
-	struct mp_reader reader, end;
+	struct mp_reader end = cmd_map_find(map, key);
 
-	if (!mp_map_find(map.data, map.len, key, &reader))
-		return false;
-	end = reader;
+	*value_r = end;
 	if (mp_skip(&end) == -1)
 		return false;
-	value_r->data = reader.pos;
-	value_r->len = (size_t)(end.pos - reader.pos);
-	return true;
-}
-
-/* A string, or "-" when there is none. */
-static struct status_text
-status_str(struct status_map map, const char *key)
-{
-	struct status_text text = { "-", 1 };
-	struct mp_reader reader;
-	const char *str;
-	size_t len;
-
-	if (mp_map_find(map.data, map.len, key, &reader) &&
-	    mp_get_str(&reader, &str, &len) == 0 && len > 0) {
-		text.str = str;
-		text.len = len;
-	}
-	return text;
-}
-
-static int64_t
-status_int(struct status_map map, const char *key)
-{
-	struct mp_reader reader;
-	int64_t value = 0;
-
-	if (mp_map_find(map.data, map.len, key, &reader))
-		mp_get_int(&reader, &value);
-	return value;
-}
-
-/*
- * Step through an array found by key: *reader_r is set by status_each(), and
- * status_next() gives item after item.
- */
-static uint32_t
-status_each(struct status_map map, const char *key, struct mp_reader *reader_r)
-{
-	struct status_map array;
-	uint32_t count = 0;
-
-	if (!status_find(map, key, &array))
-		return 0;
-	reader_r->pos = array.data;
-	reader_r->end = array.data + array.len;
-	if (mp_get_array(reader_r, &count) == -1)
-		return 0;
-	return count;
-}
-
-static bool
-status_next(struct mp_reader *reader, struct status_map *item_r)
-{
-	item_r->data = reader->pos;
-	if (mp_skip(reader) == -1)
-		return false;
-	item_r->len = (size_t)(reader->pos - item_r->data);
+	value_r->end = end.pos;
 	return true;
 }
 
 static bool
-status_open(const struct buf *answer, struct status_map *status_r)
+status_open(const struct buf *answer, struct mp_reader *status_r)
 {
-	struct status_map map = { buf_front(answer), buf_count(answer) };
-
-	return buf_count(answer) > 0 && status_find(map, "status", status_r);
+	return buf_count(answer) > 0 &&
+	       status_find(cmd_map_open(answer), "status", status_r);
 }
 
 static bool
-status_is_named(struct status_map service, const char *name)
+status_is_named(struct mp_reader service, const char *name)
 {
-	struct status_text text = status_str(service, "name");
+	struct cmd_text text = cmd_map_text(service, "name");
 
 	return name == NULL || (text.len == strlen(name) &&
 				   memcmp(text.str, name, text.len) == 0);
@@ -160,10 +89,10 @@ status_is_named(struct status_map service, const char *name)
 
 /* "127.0.0.1:8080, [::1]:80", cut at room bytes. */
 static void
-status_print_listen(struct status_map supervisor, unsigned room, FILE *out)
+status_print_listen(struct mp_reader supervisor, unsigned room, FILE *out)
 {
 	struct mp_reader reader;
-	uint32_t count = status_each(supervisor, "listen", &reader);
+	uint32_t count = cmd_map_items(supervisor, "listen", &reader);
 	const char *str;
 	size_t len;
 
@@ -182,38 +111,39 @@ status_print_listen(struct status_map supervisor, unsigned room, FILE *out)
 }
 
 static void
-status_print_helper(struct status_map supervisor, const char *name, FILE *out)
+status_print_helper(struct mp_reader supervisor, const char *name, FILE *out)
 {
-	struct status_map map;
-	struct status_text state;
+	struct mp_reader map;
+	struct cmd_text state;
 	int64_t restarts;
 
 	if (!status_find(supervisor, name, &map))
 		return;
-	state = status_str(map, "state");
-	restarts = status_int(map, "restarts");
+	state = cmd_map_text(map, "state");
+	restarts = cmd_map_int(map, "restarts");
 	fprintf(out, "%-8s %.*s, pid %lld", name, (int)state.len, state.str,
-	    (long long)status_int(map, "pid"));
+	    (long long)cmd_map_int(map, "pid"));
 	if (restarts > 0)
 		fprintf(out, ", restarts %lld", (long long)restarts);
 	putc('\n', out);
 }
 
 static void
-status_print_head(struct status_map supervisor,
+status_print_head(struct mp_reader supervisor,
     const struct cmd_status_view *view, FILE *out)
 {
-	struct status_text version = status_str(supervisor, "version"),
-			   state = status_str(supervisor, "state"),
-			   config = status_str(supervisor, "config");
+	struct cmd_text version = cmd_map_text(supervisor, "version"),
+			state = cmd_map_text(supervisor, "state"),
+			config = cmd_map_text(supervisor, "config");
 	int room = (int)view->width - 9;
 	char uptime[16];
 
-	cmd_status_duration(view->now - status_int(supervisor, "since"),
+	cmd_status_duration(view->now - cmd_map_int(supervisor, "since"),
 	    uptime);
 	fprintf(out, "%-8s %.*s, pid %lld, up %s, version %.*s\n", "msvc",
-	    (int)state.len, state.str, (long long)status_int(supervisor, "pid"),
-	    uptime, (int)version.len, version.str);
+	    (int)state.len, state.str,
+	    (long long)cmd_map_int(supervisor, "pid"), uptime, (int)version.len,
+	    version.str);
 	status_print_helper(supervisor, "router", out);
 	status_print_helper(supervisor, "logger", out);
 	fprintf(out, "%-8s %.*s\n", "config",
@@ -224,7 +154,7 @@ status_print_head(struct status_map supervisor,
 }
 
 static const char *
-status_colour(struct status_text state)
+status_colour(struct cmd_text state)
 {
 	static const struct {
 		const char *state, *colour;
@@ -246,10 +176,10 @@ status_colour(struct status_text state)
 }
 
 static void
-status_print_state(struct status_map map, const struct cmd_status_view *view,
+status_print_state(struct mp_reader map, const struct cmd_status_view *view,
     FILE *out)
 {
-	struct status_text state = status_str(map, "state");
+	struct cmd_text state = cmd_map_text(map, "state");
 
 	fprintf(out, "%s%-8.*s%s", view->is_colour ? status_colour(state) : "",
 	    state.len < 8 ? (int)state.len : 8, state.str,
@@ -258,11 +188,11 @@ status_print_state(struct status_map map, const struct cmd_status_view *view,
 
 /* What is known of the last exit, and of what comes next. */
 static void
-status_print_last(struct status_map instance, size_t room, FILE *out)
+status_print_last(struct mp_reader instance, size_t room, FILE *out)
 {
-	struct status_text reason = status_str(instance, "reason"),
-			   last = status_str(instance, "last_exit");
-	struct status_text text = reason.str[0] != '-' ? reason : last;
+	struct cmd_text reason = cmd_map_text(instance, "reason"),
+			last = cmd_map_text(instance, "last_exit");
+	struct cmd_text text = reason.str[0] != '-' ? reason : last;
 
 	if (text.len > room)
 		fprintf(out, " %.*s~", (int)room - 1, text.str);
@@ -271,22 +201,26 @@ status_print_last(struct status_map instance, size_t room, FILE *out)
 }
 
 static void
-status_print_instance(struct status_map service, struct status_map instance,
+status_print_instance(struct mp_reader service, struct mp_reader instance,
     const struct cmd_status_view *view, size_t name_width, FILE *out)
 {
-	struct status_text name = status_str(service, "name");
-	int64_t pid = status_int(instance, "pid"),
-		generation = status_int(instance, "generation");
+	struct cmd_text name = cmd_map_text(service, "name");
+	int64_t pid = cmd_map_int(instance, "pid"),
+		generation = cmd_map_int(instance, "generation");
+	bool is_beside = cmd_map_bool(instance, "beside");
 	char label[64], uptime[16], pid_text[24] = "-";
 
+	/* "users/1+": a second generation beside the one in the place. */
 	cmd_status_name(name.str, name.len,
-	    (unsigned)status_int(instance, "index"), name_width, label,
-	    sizeof(label));
+	    (unsigned)cmd_map_int(instance, "index"), name_width - is_beside,
+	    label, sizeof(label) - 1);
+	if (is_beside)
+		strcat(label, "+");
 	fprintf(out, "%-*s ", (int)name_width, label);
 	status_print_state(instance, view, out);
 	if (pid > 0)
 		snprintf(pid_text, sizeof(pid_text), "%lld", (long long)pid);
-	cmd_status_duration(view->now - status_int(instance, "since"), uptime);
+	cmd_status_duration(view->now - cmd_map_int(instance, "since"), uptime);
 	fprintf(out, " %7s %5lld %7s", pid_text,
 	    (long long)(generation < 99999 ? generation : 99999), uptime);
 	status_print_last(instance, view->width - name_width - STATUS_FIXED,
@@ -294,22 +228,37 @@ status_print_instance(struct status_map service, struct status_map instance,
 	putc('\n', out);
 }
 
+/* Why its last rolling restart was not to be. */
+static void
+status_print_rolled_back(struct mp_reader service,
+    const struct cmd_status_view *view, FILE *out)
+{
+	struct cmd_text text = cmd_map_text(service, "rolled_back");
+	size_t room = view->width - 2;
+
+	if (text.str[0] != '-')
+		fprintf(out, "  %.*s%s\n",
+		    (int)(text.len > room ? room - 1 : text.len), text.str,
+		    text.len > room ? "~" : "");
+}
+
 /* A service without instances is disabled, or runs on another machine. */
 static void
-status_print_service(struct status_map service,
+status_print_service(struct mp_reader service,
     const struct cmd_status_view *view, size_t name_width, FILE *out)
 {
-	struct status_text name = status_str(service, "name");
-	struct status_map instance;
+	struct cmd_text name = cmd_map_text(service, "name");
+	struct mp_reader instance;
 	struct mp_reader reader;
-	uint32_t count = status_each(service, "instances", &reader);
+	uint32_t count = cmd_map_items(service, "instances", &reader);
 	char label[64];
 
 	for (uint32_t i = 0; i < count; i++) {
-		if (!status_next(&reader, &instance))
+		if (!cmd_map_next(&reader, &instance))
 			return;
 		status_print_instance(service, instance, view, name_width, out);
 	}
+	status_print_rolled_back(service, view, out);
 	if (count > 0)
 		return;
 	cmd_status_name(name.str, name.len, 0, name_width, label,
@@ -320,16 +269,17 @@ status_print_service(struct status_map service,
 }
 
 static size_t
-status_name_width(struct status_map status, const struct cmd_status_view *view)
+status_name_width(struct mp_reader status, const struct cmd_status_view *view)
 {
 	struct mp_reader reader;
-	struct status_map service;
+	struct mp_reader service;
 	size_t width = STATUS_NAME_MIN, len;
-	uint32_t count = status_each(status, "services", &reader);
+	uint32_t count = cmd_map_items(status, "services", &reader);
 
-	for (uint32_t i = 0; i < count && status_next(&reader, &service); i++) {
+	for (uint32_t i = 0; i < count && cmd_map_next(&reader, &service);
+	     i++) {
 		/* A slash and, for most, one or two digits. */
-		len = status_str(service, "name").len + 3;
+		len = cmd_map_text(service, "name").len + 3;
 		if (status_is_named(service, view->service) && len > width)
 			width = len;
 	}
@@ -340,7 +290,7 @@ int
 cmd_status_print(const struct buf *answer, const struct cmd_status_view *view,
     FILE *out)
 {
-	struct status_map status, supervisor, service;
+	struct mp_reader status, supervisor, service;
 	struct mp_reader reader;
 	size_t width;
 	uint32_t count, found = 0;
@@ -351,8 +301,9 @@ cmd_status_print(const struct buf *answer, const struct cmd_status_view *view,
 	    status_find(status, "supervisor", &supervisor))
 		status_print_head(supervisor, view, out);
 	width = status_name_width(status, view);
-	count = status_each(status, "services", &reader);
-	for (uint32_t i = 0; i < count && status_next(&reader, &service); i++) {
+	count = cmd_map_items(status, "services", &reader);
+	for (uint32_t i = 0; i < count && cmd_map_next(&reader, &service);
+	     i++) {
 		if (!status_is_named(service, view->service))
 			continue;
 		if (found++ == 0)
@@ -367,24 +318,30 @@ cmd_status_print(const struct buf *answer, const struct cmd_status_view *view,
 void
 cmd_status_print_summary(const struct buf *answer, FILE *out)
 {
-	struct status_map status, supervisor;
+	struct mp_reader status, supervisor;
 	struct mp_reader reader;
 
 	if (!status_open(answer, &status) ||
 	    !status_find(status, "supervisor", &supervisor))
 		return;
 	fprintf(out, "msvc is up: pid %lld, services %u, listening on ",
-	    (long long)status_int(supervisor, "pid"),
-	    status_each(status, "services", &reader));
+	    (long long)cmd_map_int(supervisor, "pid"),
+	    cmd_map_items(status, "services", &reader));
 	status_print_listen(supervisor, 1000, out);
 	putc('\n', out);
+}
+
+static void
+status_append(struct buf *out, struct mp_reader value)
+{
+	buf_append(out, value.pos, (size_t)(value.end - value.pos));
 }
 
 int
 cmd_status_filter(const struct buf *answer, const char *service,
     struct buf *out)
 {
-	struct status_map status, supervisor, item;
+	struct mp_reader status, supervisor, item;
 	struct mp_reader reader;
 	uint32_t count;
 
@@ -392,19 +349,19 @@ cmd_status_filter(const struct buf *answer, const char *service,
 	    !status_find(status, "supervisor", &supervisor))
 		return -1;
 	if (service == NULL) {
-		buf_append(out, status.data, status.len);
+		status_append(out, status);
 		return 0;
 	}
-	count = status_each(status, "services", &reader);
-	for (uint32_t i = 0; i < count && status_next(&reader, &item); i++) {
+	count = cmd_map_items(status, "services", &reader);
+	for (uint32_t i = 0; i < count && cmd_map_next(&reader, &item); i++) {
 		if (!status_is_named(item, service))
 			continue;
 		mp_put_map(out, 2);
 		mp_put_cstr(out, "supervisor");
-		buf_append(out, supervisor.data, supervisor.len);
+		status_append(out, supervisor);
 		mp_put_cstr(out, "services");
 		mp_put_array(out, 1);
-		buf_append(out, item.data, item.len);
+		status_append(out, item);
 		return 0;
 	}
 	return -1;

@@ -86,14 +86,15 @@ control_write(int sock, const uint8_t *bytes, size_t len, struct err *err_r)
 
 int
 control_request(int sock, enum control_command command, const char *service,
-    unsigned instance, struct err *err_r)
+    unsigned instance, const struct buf *args, struct err *err_r)
 {
 	struct buf buf = { 0 };
 	uint32_t prefix = 0;
 	int rc = -1;
 
 	buf_append(&buf, &prefix, sizeof(prefix));
-	mp_put_map(&buf, service != NULL ? 3 : 1);
+	mp_put_map(&buf,
+	    (service != NULL ? 3U : 1U) + (args != NULL ? 1U : 0U));
 	mp_put_cstr(&buf, "cmd");
 	mp_put_cstr(&buf, control_command_name(command));
 	if (service != NULL) {
@@ -102,10 +103,14 @@ control_request(int sock, enum control_command command, const char *service,
 		mp_put_cstr(&buf, "instance");
 		mp_put_uint(&buf, instance);
 	}
-	if (buf.is_failed)
+	if (args != NULL) {
+		mp_put_cstr(&buf, "args");
+		buf_append(&buf, buf_front(args), buf_count(args));
+	}
+	if (buf.is_failed || (args != NULL && args->is_failed))
 		err_set(err_r, "out of memory");
 	else if (buf_count(&buf) - sizeof(prefix) > CONTROL_REQUEST_MAX)
-		err_set(err_r, "service name is too long");
+		err_set(err_r, "the request is too long");
 	else {
 		prefix = htonl((uint32_t)(buf_count(&buf) - sizeof(prefix)));
 		memcpy(buf.data + buf.head, &prefix, sizeof(prefix));

@@ -3,21 +3,40 @@
  *
  * RUN_DIR/control.sock is a stream socket, mode 0600. Each message is a
  * 4-byte big-endian length and a MessagePack map. One connection carries one
- * request {"cmd": name, "service": str, "instance": uint (0: all)}, answered
- * by any number of {"progress": text} and one last
+ * request {"cmd": name, "service": str, "instance": uint (0: all), "args": map
+ * (below)}, answered by any number of {"progress": text} and one last
  * {"ok": bool, "error": text (if not ok), ...}. The last one of
  *
  *   status  has "status": the object that `msvc -o json status` prints:
  *           {supervisor: {pid, version, config, run_dir, log_dir, since,
  *           state, router: {pid, state, restarts}, logger: {same}, listen:
- *           [address...]}, services: [{name, state, instances: [{index, state,
- *           pid, generation, restarts, since, last_exit, reason}]}]};
- *           since is Unix seconds, last_exit null or "exit 1", "signal 9"
- *   reload  has "error": all diagnostics, a line each, when refused; else
- *           "added", "removed", "restarted", "applied", "kept": counts
+ *           [address...]}, services: [{name, state, rolled_back, instances:
+ *           [{index, state, pid, generation, restarts, since, last_exit,
+ *           reason, beside}]}]}; since is Unix seconds, last_exit null or
+ *           "exit 1", "signal 9"; rolled_back is null or why, until a restart
+ *           or reload succeeds; beside is true for the second process of an
+ *           index during a rolling restart
+ *   reload  has "error": all diagnostics, a line each, when refused; else,
+ *           once its rolling restarts are over, "added", "removed",
+ *           "restarted", "applied", "kept": counts. With the counts it is not
+ *           ok when services were rolled back: "error" has a line for each
+ *   restart is sent when each has a new process that is ready; not ok has
+ *           "error": a line for each that has none, or was rolled back
+ *   drain   is sent when nothing is in flight there any more; not ok when
+ *           something still is after drain_timeout: it stays drained
+ *   undrain is sent when it is ready again
  *   wait    is sent when all enabled instances are ready, or one has failed or
  *           runs into its ready_timeout; not ok has "error": a line for each
  *           that is not ready and why
+ *   quarantine  with "args" {"action": "list", "show" or "release", "print":
+ *           text}. list has "quarantine": [{print, service, left_ms, method,
+ *           target, route, client, body_bytes}]; show (one entry) has the
+ *           same in "entry", with "fields": text and, when it was kept and
+ *           root asks, "body": hex; release has "count". A print may be
+ *           shortened while it means one entry; for release "all" is all
+ *   fault   with "args" {"fault": "kill", "stop", "delay", "error" or "none",
+ *           "value": ms or status, "percent": uint, "for_ms": uint} has
+ *           "count": how many processes or faults it was about
  *
  * stop answers when everything is gone; the supervisor exits after it.
  * A client may close its sending side once it has asked; one that closes all
@@ -54,13 +73,14 @@ enum control_command control_command_find(const char *name, size_t len);
  *
  * control_connect   returns a connected socket or -1; errno ENOENT or
  *                   ECONNREFUSED means that no supervisor runs there
- * control_request   sends one request; service may be NULL
+ * control_request   sends one request; service may be NULL, args too: a whole
+ *                   MessagePack map
  * control_receive   appends the next message's map to out (cleared first);
  *                   returns 0, or -1 with err on end of file or garbage
  */
 int control_connect(const char *run_dir, struct err *err_r);
 int control_request(int sock, enum control_command command, const char *service,
-    unsigned instance, struct err *err_r);
+    unsigned instance, const struct buf *args, struct err *err_r);
 int control_receive(int sock, struct buf *out, struct err *err_r);
 
 #endif

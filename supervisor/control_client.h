@@ -16,6 +16,7 @@
 #include "control.h"
 #include "ipc/buf.h"
 #include "ipc/loop.h"
+#include "supervisor.h"
 
 struct control_server;
 
@@ -29,6 +30,7 @@ struct control_goal {
 	char service[256]; /* "": all */
 	unsigned instance; /* 0: all */
 	int64_t asked_us;
+	struct reload_counts counts; /* of a reload */
 };
 
 struct control_client {
@@ -61,8 +63,27 @@ void control_answer_errorf(struct control_client *client, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
 /*
- * Answer a client whose pending start, stop, restart or wait has come to its
- * end, one way or the other. control_wait.c
+ * Carry out a command on services, or reload; most are answered when what they
+ * ask for has come about. control_act.c
+ */
+void control_do_service(struct control_client *client,
+    enum control_command command);
+void control_do_reload(struct control_client *client);
+
+/* Of a reload whose rolling restarts are over; text: what was rolled back. */
+void control_answer_reload(struct control_client *client,
+    const struct buf *text);
+
+/*
+ * Carry out quarantine or fault; bytes is the whole request, any bytes that
+ * are a map. control_failure.c
+ */
+void control_do_failure(struct control_client *client,
+    enum control_command command, const uint8_t *bytes, size_t len);
+
+/*
+ * Answer a client whose pending command has come to its end, one way or the
+ * other. control_wait.c
  */
 void control_client_step(struct control_client *client);
 

@@ -10,13 +10,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "conf/conf.h"
 #include "control.h"
 #include "control_client.h"
-#include "instance.h"
 #include "ipc/buf.h"
 #include "ipc/err.h"
-#include "ipc/lifeline.h"
 #include "ipc/log.h"
 #include "ipc/mp.h"
 #include "supervisor.h"
@@ -41,43 +38,6 @@ control_do_status(struct control_client *client)
 	control_answered(client);
 }
 
-static void
-control_put_count(struct buf *buf, const char *key, unsigned count)
-{
-	mp_put_cstr(buf, key);
-	mp_put_uint(buf, count);
-}
-
-static void
-control_do_reload(struct control_client *client)
-{
-	struct reload_counts counts;
-	struct buf text = { 0 }, *out = &client->out;
-	size_t start;
-
-	if (supervise_reload(client->server->sup, &counts, &text) < 0) {
-		if (text.is_failed)
-			control_answer_errorf(client, "out of memory");
-		else
-			control_answer_error(client,
-			    (const char *)buf_front(&text), buf_count(&text));
-		buf_fini(&text);
-		return;
-	}
-	buf_fini(&text);
-	start = control_begin(client);
-	mp_put_map(out, 6);
-	mp_put_cstr(out, "ok");
-	mp_put_bool(out, true);
-	control_put_count(out, "added", counts.added);
-	control_put_count(out, "removed", counts.removed);
-	control_put_count(out, "restarted", counts.restarted);
-	control_put_count(out, "applied", counts.applied);
-	control_put_count(out, "kept", counts.kept);
-	control_end(client, start);
-	control_answered(client);
-}
-
 void
 control_server_step(struct control_server *server)
 {
@@ -91,97 +51,8 @@ control_server_step(struct control_server *server)
 }
 
 static void
-control_restart_service(struct service *svc, unsigned instance)
-{
-	unsigned count = svc->conf->instances;
-
-	/* Those beyond are about to go; those that wait start in their turn. */
-	for (unsigned i = 0; i < svc->count && i < count; i++) {
-		if ((instance == 0 || instance == i + 1) &&
-		    svc->instances[i]->state != INSTANCE_WAITING)
-			instance_again(svc->instances[i]);
-	}
-	svc->is_wanted = true;
-}
-
-/* Carry out start, stop or restart of one service, or restart of all. */
-static void
-control_act(struct control_client *client, struct service *svc)
-{
-	struct services *services = &client->server->sup->services;
-
-	if (client->pending == CONTROL_START)
-		service_up(svc);
-	else if (client->pending == CONTROL_STOP)
-		service_down(svc);
-	else if (svc != NULL)
-		control_restart_service(svc, client->goal.instance);
-	else
-		TAILQ_FOREACH (svc, &services->all, link) {
-			if (svc->is_wanted && !svc->is_removed)
-				control_restart_service(svc, 0);
-		}
-	supervise_changed(client->server->sup);
-}
-
-/* Returns false, with an error answered, when there is no such service. */
-static bool
-control_find(struct control_client *client, struct service **svc_r)
-{
-	const struct control_goal *goal = &client->goal;
-	struct service *svc = services_find(&client->server->sup->services,
-	    goal->service, strlen(goal->service));
-
-	*svc_r = svc;
-	if (svc == NULL || svc->is_removed)
-		control_answer_errorf(client, "there is no service \"%s\"",
-		    goal->service);
-	else if (svc->conf->url != NULL)
-		control_answer_errorf(client,
-		    "%s is on another machine (%s), msvc does not run it",
-		    goal->service, svc->conf->url);
-	else if (!svc->conf->is_enabled)
-		control_answer_errorf(client, "%s is disabled (enabled = no)",
-		    goal->service);
-	else if (goal->instance > svc->conf->instances)
-		control_answer_errorf(client,
-		    "%s has %u instance%s, there is no %s/%u", goal->service,
-		    svc->conf->instances, svc->conf->instances == 1 ? "" : "s",
-		    goal->service, goal->instance);
-	else
-		return true;
-	return false;
-}
-
-static void
-control_do_service(struct control_client *client, enum control_command command)
-{
-	struct supervise *sup = client->server->sup;
-	struct service *svc = NULL;
-
-	if (command == CONTROL_STOP && client->goal.service[0] == '\0') {
-		client->pending = CONTROL_STOP;
-		if (sup->phase <= SUPERVISE_RUNNING)
-			supervise_stop(sup, "msvc stop");
-		return;
-	}
-	if (sup->phase > SUPERVISE_RUNNING) {
-		control_answer_errorf(client, "the supervisor is stopping");
-		return;
-	}
-	if (command == CONTROL_START && client->goal.service[0] == '\0') {
-		control_answer_errorf(client, "start needs a service");
-		return;
-	}
-	if (client->goal.service[0] != '\0' && !control_find(client, &svc))
-		return;
-	client->pending = command;
-	client->goal.asked_us = loop_now_us(sup->loop);
-	control_act(client, svc);
-}
-
-static void
-control_dispatch(struct control_client *client, enum control_command command)
+control_dispatch(struct control_client *client, enum control_command command,
+    const uint8_t *bytes, size_t len)
 {
 	switch (command) {
 	case CONTROL_STATUS:
@@ -197,7 +68,13 @@ control_dispatch(struct control_client *client, enum control_command command)
 	case CONTROL_START:
 	case CONTROL_STOP:
 	case CONTROL_RESTART:
+	case CONTROL_DRAIN:
+	case CONTROL_UNDRAIN:
 		control_do_service(client, command);
+		break;
+	case CONTROL_QUARANTINE:
+	case CONTROL_FAULT:
+		control_do_failure(client, command, bytes, len);
 		break;
 	default:
 		control_answer_errorf(client, "unknown command");
@@ -233,7 +110,7 @@ control_request_parse(struct control_client *client, const uint8_t *bytes,
 	    mp_get_uint(&value, &instance) == 0)
 		goal->instance =
 		    instance > UINT32_MAX ? UINT32_MAX : (unsigned)instance;
-	control_dispatch(client, command);
+	control_dispatch(client, command, bytes, len);
 }
 
 /* Is a whole request there? Frees a client that sends anything else. */

@@ -24,11 +24,16 @@ enum instance_event {
 	INSTANCE_EV_READY,    /* as the service's "ready" defines it */
 	INSTANCE_EV_STOPPING, /* it says so itself: sd_notify STOPPING=1 */
 	INSTANCE_EV_TIMER,    /* ready_timeout, the backoff or stop_timeout */
+	INSTANCE_EV_DRAIN,    /* it is to get no new requests */
+	INSTANCE_EV_UNDRAIN,  /* it may have them again */
+	INSTANCE_EV_HUNG,     /* a request is long overdue: others may finish */
+	INSTANCE_EV_STUCK,    /* it hangs for good, or its watchdog says so */
 	/* Its process is gone, or could not be made; as judged: */
 	INSTANCE_EV_ENDED, /* to stay so */
 	INSTANCE_EV_AGAIN, /* an operator wants a new one */
 	INSTANCE_EV_RETRY, /* a new one after a delay */
 	INSTANCE_EV_LIMIT, /* too often */
+	INSTANCE_EV_YIELD, /* another generation is about to take its place */
 	INSTANCE_EV_COUNT
 };
 
@@ -38,6 +43,9 @@ enum instance_action {
 	INSTANCE_DO_TELL,   /* only the state changes */
 	INSTANCE_DO_LINGER, /* it ends by itself, within stop_timeout */
 	INSTANCE_DO_TERM,   /* send stop_signal, arm stop_timeout */
+	INSTANCE_DO_DRAIN,  /* arm drain_timeout */
+	INSTANCE_DO_DOUBT,  /* arm hang_grace */
+	INSTANCE_DO_ABORT,  /* SIGABRT: a core tells why; arm stop_timeout */
 	INSTANCE_DO_KILL,   /* SIGKILL to the process group */
 	INSTANCE_DO_WAIT,   /* arm the backoff timer */
 	INSTANCE_DO_GIVE_UP,

@@ -123,10 +123,12 @@ env_add_contract(struct env_list *list, const struct instance *inst)
 	    LAUNCH_PATH_ROUTER);
 	env_add(list, "%s=ipc://%s/%s", LAUNCH_ENV_SUB, run_dir,
 	    LAUNCH_PATH_ROUTER);
-	env_add(list, "%s=%s.ledger", LAUNCH_ENV_LEDGER,
-	    url + strlen("ipc://"));
 	env_add(list, "%s=%s/%s", LAUNCH_ENV_NOTIFY, run_dir,
 	    LAUNCH_PATH_NOTIFY);
+	/* sd_watchdog_enabled(3) takes it for any process without a pid. */
+	if (inst->conf->watchdog_ms > 0)
+		env_add(list, "%s=%lld", LAUNCH_ENV_WATCHDOG,
+		    (long long)inst->conf->watchdog_ms * 1000);
 }
 
 static void
@@ -146,15 +148,15 @@ env_add_user(struct env_list *list, const struct spawn_user *user)
 }
 
 char **
-launch_env_new(const struct instance *inst)
+launch_env_new(const struct instance *inst, const struct spawn_user *user)
 {
-	const struct conf_strings *own = &inst->service->conf->env;
+	const struct conf_strings *own = &inst->conf->env;
 	struct env_list list = { 0 };
 
 	env_add_contract(&list, inst);
 	for (size_t i = 0; i < own->count; i++)
 		env_add_item(&list, strdup(own->items[i]));
-	env_add_user(&list, &inst->service->user);
+	env_add_user(&list, user);
 	env_inherit(&list, "PATH");
 	env_add(&list, "PATH=%s", default_path);
 	env_inherit(&list, "LANG");

@@ -8,9 +8,11 @@
 #define MSVC_SUPERVISOR_LAUNCH_ENV_H
 
 struct instance;
+struct spawn_user;
 
 /* A NULL-terminated array to be launch_env_free()d, or NULL (no memory). */
-char **launch_env_new(const struct instance *inst);
+char **launch_env_new(const struct instance *inst,
+    const struct spawn_user *user);
 void launch_env_free(char ***envp);
 
 /* The ipc:// URL of an instance's present generation, into url. */

@@ -22,9 +22,11 @@ static const struct {
 	{ "STOPPING=1", NOTIFY_STOPPING },
 	{ "RELOADING=1", NOTIFY_RELOADING },
 	{ "WATCHDOG=1", NOTIFY_WATCHDOG },
+	{ "WATCHDOG=trigger", NOTIFY_TRIGGER },
 };
 
 static const char status_key[] = "STATUS=";
+static const char period_key[] = "WATCHDOG_USEC=";
 
 static void
 notify_parse_status(const char *text, size_t len, struct notify_msg *msg_r)
@@ -41,18 +43,46 @@ notify_parse_status(const char *text, size_t len, struct notify_msg *msg_r)
 	msg_r->flags |= NOTIFY_STATUS;
 }
 
+/* Digits only; what is none is skipped like an unknown key. */
+static void
+notify_parse_period(const char *text, size_t len, struct notify_msg *msg_r)
+{
+	int64_t value = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] < '0' || text[i] > '9')
+			return;
+		value = value * 10 + (text[i] - '0');
+		if (value > NOTIFY_PERIOD_MAX_US)
+			value = NOTIFY_PERIOD_MAX_US;
+	}
+	if (len == 0)
+		return;
+	msg_r->watchdog_us = value;
+	msg_r->flags |= NOTIFY_PERIOD;
+}
+
+static bool
+notify_has_key(const char *text, size_t len, const char *key)
+{
+	return len >= strlen(key) && memcmp(text, key, strlen(key)) == 0;
+}
+
 static void
 notify_parse_line(const char *text, size_t len, struct notify_msg *msg_r)
 {
-	size_t key_len = sizeof(status_key) - 1;
+	size_t status_len = sizeof(status_key) - 1,
+	       period_len = sizeof(period_key) - 1;
 
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
 		if (len == strlen(lines[i].line) &&
 		    memcmp(text, lines[i].line, len) == 0)
 			msg_r->flags |= lines[i].flag;
 	}
-	if (len >= key_len && memcmp(text, status_key, key_len) == 0)
-		notify_parse_status(text + key_len, len - key_len, msg_r);
+	if (notify_has_key(text, len, status_key))
+		notify_parse_status(text + status_len, len - status_len, msg_r);
+	if (notify_has_key(text, len, period_key))
+		notify_parse_period(text + period_len, len - period_len, msg_r);
 }
 
 void

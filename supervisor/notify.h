@@ -8,6 +8,7 @@
 #define MSVC_SUPERVISOR_NOTIFY_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct err;
@@ -18,14 +19,20 @@ enum {
 	NOTIFY_RELOADING = 4,
 	NOTIFY_WATCHDOG = 8,
 	NOTIFY_STATUS = 16,
+	NOTIFY_TRIGGER = 32, /* WATCHDOG=trigger: act as if it were silent */
+	NOTIFY_PERIOD = 64,  /* WATCHDOG_USEC= */
 
 	NOTIFY_STATUS_MAX = 127,
 	NOTIFY_BYTES_MAX = 4096, /* longer datagrams are cut */
 };
 
+/* A longer watchdog period is cut to one day. */
+#define NOTIFY_PERIOD_MAX_US (24 * 3600 * INT64_C(1000000))
+
 struct notify_msg {
 	unsigned flags;                     /* NOTIFY_READY and so on */
 	char status[NOTIFY_STATUS_MAX + 1]; /* with NOTIFY_STATUS; cut */
+	int64_t watchdog_us; /* with NOTIFY_PERIOD; 0 to NOTIFY_PERIOD_MAX_US */
 };
 
 /* Unknown keys and values are skipped; control bytes become '?'. */

@@ -8,12 +8,27 @@
 #include "instance.h"
 #include "ipc/launch.h"
 #include "ipc/lifeline.h"
+#include "quarantine.h"
 #include "supervisor.h"
 
 _Static_assert((int)ACCESS_OFF == (int)CONF_ACCESS_OFF &&
 		   (int)ACCESS_TEXT == (int)CONF_ACCESS_TEXT &&
-		   (int)ACCESS_JSON == (int)CONF_ACCESS_JSON,
-    "the two enums have the same values");
+		   (int)ACCESS_JSON == (int)CONF_ACCESS_JSON &&
+		   (int)DETAIL_BRIEF == (int)CONF_DETAIL_BRIEF &&
+		   (int)DETAIL_FULL == (int)CONF_DETAIL_FULL &&
+		   LIFELINE_AUTO == CONF_INFLIGHT_AUTO &&
+		   (int)FALLBACK_NONE == (int)CONF_FALLBACK_NONE &&
+		   (int)FALLBACK_BODY == (int)CONF_FALLBACK_BODY &&
+		   (int)FALLBACK_SERVICE == (int)CONF_FALLBACK_SERVICE &&
+		   (int)FAILURE_DOWN == (int)CONF_FAILURE_DOWN &&
+		   (int)FAILURE_TIMEOUT == (int)CONF_FAILURE_TIMEOUT &&
+		   (int)FAILURE_5XX == (int)CONF_FAILURE_5XX,
+    "both sides have the same values");
+
+_Static_assert(CONF_FALLBACK_MAX + 16 * 1024 <= LIFELINE_PACKET_MAX,
+    "a route with its fallback is one packet");
+_Static_assert((int)CONF_FALLBACK_ALL_MAX <= (int)FEED_QUEUE_MAX / 2,
+    "a picture with its fallbacks waits in the queue");
 
 static uint64_t
 picture_workers(unsigned configured)
@@ -46,6 +61,9 @@ picture_send_settings(struct supervise *sup)
 		.access = router->access_log,
 		.event_queue = router->event_queue,
 		.link_queue = router->link_queue,
+		.detail = router->error_detail,
+		.poison_key = sup->poison_key,
+		.is_body_kept = router->is_body_kept,
 	};
 	feed_send(&sup->router.feed, &msg, -1);
 }
@@ -75,7 +93,31 @@ picture_send_service(struct supervise *sup, const struct conf_service *svc)
 	msg.u.service.timeout_ms = (uint64_t)svc->timeout_ms;
 	msg.u.service.url = svc->url != NULL ? svc->url : "";
 	msg.u.service.is_enabled = svc->is_enabled;
+	msg.u.service.rules = (struct lifeline_rules){
+		.attempts = svc->attempts,
+		.retry_budget = svc->retry_budget,
+		.stall_ms = (uint64_t)svc->stall_timeout_ms,
+		.hold_max = svc->hold_max,
+		.hold_max_bytes = svc->hold_max_bytes,
+		.max_inflight = svc->max_inflight,
+		.max_inflight_all = svc->max_inflight_all,
+		.queue_ms = (uint64_t)svc->queue_timeout_ms,
+		.eject_ms = (uint64_t)svc->eject_time_ms,
+		.hang_ms = (uint64_t)svc->hang_grace_ms,
+		.quarantine_ms = (uint64_t)svc->quarantine_ms,
+		.ramp_ms = (uint64_t)svc->ramp_ms,
+	};
 	feed_send(&sup->router.feed, &msg, -1);
+}
+
+static void
+picture_set_fallback(struct lifeline_route *to,
+    const struct conf_fallback *fallback, unsigned failures)
+{
+	to->fallback = fallback->kind;
+	to->fallback_on = failures;
+	to->fallback_text = fallback->text;
+	to->fallback_type = fallback->type;
 }
 
 /* A prefix is one pattern: the star also matches nothing. */
@@ -91,6 +133,7 @@ picture_send_prefixes(struct supervise *sup, const struct conf_service *svc)
 	msg.u.route.service = svc->name;
 	msg.u.route.op = "";
 	msg.u.route.name = svc->name;
+	picture_set_fallback(&msg.u.route, &svc->fallback, svc->fallback_on);
 	for (size_t i = 0; i < svc->prefixes.count; i++) {
 		prefix = svc->prefixes.items[i];
 		len = strlen(prefix);
@@ -107,13 +150,18 @@ static void
 picture_send_route(struct supervise *sup, const struct conf_route *route)
 {
 	struct lifeline_msg msg = { .type = LIFELINE_ROUTE };
+	const struct conf_fallback *fallback;
+	unsigned failures;
 
+	fallback = conf_route_fallback(sup->conf, route, &failures);
+	picture_set_fallback(&msg.u.route, fallback, failures);
 	msg.u.route.pattern = route->match;
 	msg.u.route.service = route->service;
 	msg.u.route.op = route->op != NULL ? route->op : "";
 	msg.u.route.timeout_ms = (uint64_t)route->timeout_ms;
 	msg.u.route.max_body = route->max_body;
 	msg.u.route.name = route->name;
+	msg.u.route.is_idempotent = route->is_idempotent;
 	feed_send(&sup->router.feed, &msg, -1);
 }
 
@@ -139,7 +187,11 @@ picture_send(struct supervise *sup)
 	TAILQ_FOREACH (svc, &sup->services.all, link) {
 		for (unsigned i = 0; i < svc->count; i++)
 			instance_tell(svc->instances[i]);
+		if (svc->beside != NULL)
+			instance_tell(svc->beside);
 	}
+	quarantine_send(sup);
+	fault_send(sup);
 }
 
 void

@@ -3,6 +3,7 @@
  */
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -66,6 +67,7 @@ static void
 supervise_reap_one(struct supervise *sup, pid_t pid)
 {
 	struct instance *inst = services_find_pid(&sup->services, pid);
+	struct rusage rusage;
 	int status;
 
 	/*
@@ -74,10 +76,10 @@ supervise_reap_one(struct supervise *sup, pid_t pid)
 	 */
 	if (inst != NULL)
 		(void)kill(-pid, SIGKILL);
-	if (waitpid(pid, &status, WNOHANG) != pid)
+	if (wait4(pid, &status, WNOHANG, &rusage) != pid)
 		return;
 	if (inst != NULL)
-		instance_exited(inst, status);
+		instance_exited(inst, status, &rusage);
 	else if (pid == sup->router.pid)
 		role_exited(&sup->router, status);
 	else if (pid == sup->logger.pid)

@@ -82,41 +82,34 @@ reload_service(struct supervise *sup, const struct conf_service *after,
 	struct service *svc =
 	    services_find(&sup->services, after->name, strlen(after->name));
 	enum conf_change change;
+	unsigned *count;
 	struct err err;
-	int rc;
 
 	if (svc == NULL) {
 		if (services_add(&sup->services, after, &err) < 0)
 			log_errorx("%s", err.text);
 		return &counts->added;
 	}
-	if (svc->is_removed) {
-		rc = service_apply(svc, after, true, &err);
-		if (rc < 0)
-			log_errorx("%s", err.text);
-		return &counts->added;
-	}
-	change = conf_service_compare(svc->conf, after);
-	if (change == CONF_SAME) {
-		svc->conf = after;
-		return &counts->kept;
-	}
-	rc = service_apply(svc, after, change == CONF_RESTART, &err);
-	if (rc < 0)
+	/* One that was removed, and has not gone yet, starts anew. */
+	change = svc->is_removed ? CONF_RESTART : service_compare(svc, after);
+	count = svc->is_removed          ? &counts->added
+		: change == CONF_SAME    ? &counts->kept
+		: change == CONF_RESTART ? &counts->restarted
+					 : &counts->applied;
+	if (service_apply(svc, after, change, &err) < 0)
 		log_errorx("%s", err.text);
-	return change == CONF_RESTART ? &counts->restarted : &counts->applied;
+	return count;
 }
 
-/* Services that are being removed still refer to their old configuration. */
+/*
+ * Services that are being removed or replaced still refer to their old
+ * configuration: it goes once nothing does.
+ */
 static void
 reload_retire(struct supervise *sup, struct conf *old)
 {
 	struct conf **confs;
 
-	if (!sup->services.is_purging) {
-		conf_free(&old);
-		return;
-	}
 	confs = reallocarray(sup->old_confs, sup->old_conf_count + 1,
 	    sizeof(struct conf *));
 	/* Out of memory: losing track of the old one is the lesser harm. */
@@ -166,4 +159,52 @@ reload(struct supervise *sup, struct reload_counts *counts_r, struct buf *text)
 	}
 	reload_apply(sup, conf, &listeners, counts_r);
 	return 0;
+}
+
+static void
+reload_log_lines(const struct buf *text)
+{
+	const char *line, *stop, *end;
+
+	if (text->is_failed || buf_count(text) == 0)
+		return;
+	line = (const char *)buf_front(text);
+	end = line + buf_count(text);
+	for (; line < end; line = stop + 1) {
+		stop = memchr(line, '\n', (size_t)(end - line));
+		if (stop == NULL)
+			stop = end;
+		log_errorx("%.*s", (int)(stop - line), line);
+	}
+}
+
+int
+supervise_reload(struct supervise *sup, struct reload_counts *counts_r,
+    struct buf *text)
+{
+	int rc;
+
+	if (sup->phase > SUPERVISE_RUNNING) {
+		buf_printf(text, "the supervisor is stopping\n");
+		return -1;
+	}
+	/* READY=1 behind it would be a lie while the first start goes on. */
+	if (sup->phase == SUPERVISE_RUNNING)
+		notify_parent_reloading();
+	rc = reload(sup, counts_r, text);
+	if (rc == 0)
+		log_info("supervisor: reloaded: %u added, %u removed, "
+			 "%u restarted, %u applied, %u kept",
+		    counts_r->added, counts_r->removed, counts_r->restarted,
+		    counts_r->applied, counts_r->kept);
+	else {
+		reload_log_lines(text);
+		log_errorx("supervisor: reload refused, the present "
+			   "configuration stays");
+	}
+	if (sup->phase == SUPERVISE_RUNNING)
+		notify_parent(rc == 0 ? "READY=1\nSTATUS=reloaded\n"
+				      : "READY=1\nSTATUS=reload refused, the "
+					"present configuration stays\n");
+	return rc;
 }

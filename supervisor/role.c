@@ -10,10 +10,12 @@
 #include <unistd.h>
 
 #include "conf/conf.h"
+#include "crash.h"
 #include "exit_text.h"
 #include "instance.h"
 #include "ipc/err.h"
 #include "ipc/log.h"
+#include "quarantine.h"
 #include "spawn.h"
 #include "supervisor.h"
 
@@ -38,23 +40,30 @@ role_set_state(struct role *role, unsigned state)
 	supervise_changed(role->sup);
 }
 
+/* What the router has to say about requests and those that handle them. */
 static void
-role_on_linked(struct supervise *sup, const struct lifeline_linked *linked,
-    bool is_linked)
+role_on_failure(struct supervise *sup, const struct lifeline_msg *msg)
 {
-	struct service *svc = services_find(&sup->services, linked->service,
-	    strlen(linked->service));
-	struct instance *inst;
-
-	if (svc != NULL && svc->conf->url != NULL) {
-		svc->is_linked = is_linked;
-		return;
+	switch (msg->type) {
+	case LIFELINE_HUNG:
+		services_hung(&sup->services, &msg->u.hung);
+		break;
+	case LIFELINE_IDLE:
+		services_idle(&sup->services, &msg->u.linked);
+		break;
+	case LIFELINE_STATS:
+		services_stats(&sup->services, &msg->u.stats);
+		break;
+	case LIFELINE_CASUALTY:
+		crash_casualty(sup, &msg->u.casualty);
+		break;
+	case LIFELINE_CASUALTIES_END:
+		crash_casualties_end(sup, &msg->u.linked);
+		break;
+	default:
+		quarantine_add(sup, &msg->u.quarantine);
+		break;
 	}
-	inst = is_linked && svc != NULL ? service_instance(svc, linked->index)
-					: NULL;
-	/* News of a generation that has died meanwhile mean nothing. */
-	if (inst != NULL && inst->generation == linked->generation)
-		instance_linked(inst);
 }
 
 static void
@@ -70,8 +79,17 @@ role_on_message(void *arg, const struct lifeline_msg *msg)
 	case LIFELINE_LINKED:
 	case LIFELINE_UNLINKED:
 		if (role->kind == ROLE_ROUTER)
-			role_on_linked(role->sup, &msg->u.linked,
+			services_linked(&role->sup->services, &msg->u.linked,
 			    msg->type == LIFELINE_LINKED);
+		break;
+	case LIFELINE_HUNG:
+	case LIFELINE_IDLE:
+	case LIFELINE_STATS:
+	case LIFELINE_CASUALTY:
+	case LIFELINE_CASUALTIES_END:
+	case LIFELINE_QUARANTINE:
+		if (role->kind == ROLE_ROUTER)
+			role_on_failure(role->sup, msg);
 		break;
 	case LIFELINE_DRAINED:
 		if (role->kind == ROLE_LOGGER)

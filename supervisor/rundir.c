@@ -133,7 +133,7 @@ fail:
 	return -1;
 }
 
-/* "1.7", an instance and its generation, or "1.7.ledger" */
+/* "1.7", an instance and its generation */
 static bool
 rundir_is_ours(const char *name)
 {
@@ -144,8 +144,7 @@ rundir_is_ours(const char *name)
 		return false;
 	name += index_len + 1;
 	len = strspn(name, digits);
-	return len > 0 &&
-	       (name[len] == '\0' || strcmp(name + len, ".ledger") == 0);
+	return len > 0 && name[len] == '\0';
 }
 
 /*
@@ -316,15 +315,11 @@ void
 rundir_drop_instance(const struct rundir *rundir, const char *service,
     unsigned index, unsigned long long generation)
 {
-	static const char *const suffixes[] = { "", ".ledger" };
 	char path[RUNDIR_PATH_MAX];
 
-	for (size_t i = 0; i < 2; i++) {
-		snprintf(path, sizeof(path), "%s/%s/%s/%u.%llu%s", rundir->path,
-		    LAUNCH_PATH_SERVICE, service, index, generation,
-		    suffixes[i]);
-		(void)unlink(path);
-	}
+	snprintf(path, sizeof(path), "%s/%s/%s/%u.%llu", rundir->path,
+	    LAUNCH_PATH_SERVICE, service, index, generation);
+	(void)unlink(path);
 }
 
 int

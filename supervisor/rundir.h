@@ -38,7 +38,7 @@ int rundir_add_service(const struct rundir *rundir, const char *name,
     const struct spawn_user *user, struct err *err_r);
 void rundir_drop_service(const struct rundir *rundir, const char *name);
 
-/* Remove socket and ledger of one generation. */
+/* Remove the socket of one generation. */
 void rundir_drop_instance(const struct rundir *rundir, const char *service,
     unsigned index, unsigned long long generation);
 

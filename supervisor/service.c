@@ -67,12 +67,47 @@ service_instance(const struct service *svc, uint64_t index)
 	return svc->instances[index - 1];
 }
 
+struct instance *
+service_generation(const struct service *svc, uint64_t index,
+    uint64_t generation)
+{
+	struct instance *inst = service_instance(svc, index);
+
+	if (inst != NULL && inst->generation == generation)
+		return inst;
+	inst = svc->beside;
+	if (inst != NULL && inst->index == index &&
+	    inst->generation == generation)
+		return inst;
+	return NULL;
+}
+
+const struct spawn_user *
+service_user(struct service *svc, const struct conf_service *conf,
+    struct err *err_r)
+{
+	struct spawn_user *user = &svc->other_user;
+
+	if (conf == svc->conf)
+		user = &svc->user;
+	else if (conf == svc->old_conf)
+		user = &svc->old_user;
+	if (user != &svc->other_user &&
+	    (user->name != NULL || (conf->user == NULL && conf->group == NULL)))
+		return user;
+	/* Never as ourselves because the right one was not known. */
+	spawn_user_fini(user);
+	return spawn_user_init(user, conf->user, conf->group, err_r) < 0 ? NULL
+									 : user;
+}
+
 static void
 service_drop_last(struct service *svc)
 {
 	svc->count--;
-	if (svc->last_generation < svc->instances[svc->count]->generation)
-		svc->last_generation = svc->instances[svc->count]->generation;
+	if (svc->last_generation < svc->instances[svc->count]->last_generation)
+		svc->last_generation =
+		    svc->instances[svc->count]->last_generation;
 	instance_free(&svc->instances[svc->count]);
 }
 
@@ -84,25 +119,29 @@ service_free(struct service **svcp)
 	if (svc == NULL)
 		return;
 	*svcp = NULL;
+	instance_free(&svc->beside);
 	while (svc->count > 0)
 		service_drop_last(svc);
-	if (svc->sup != NULL)
+	if (svc->sup != NULL) {
+		service_roll_end(svc);
 		generations_keep(&svc->sup->services.gone, svc->name,
 		    svc->last_generation);
+	}
 	spawn_user_fini(&svc->user);
+	spawn_user_fini(&svc->other_user);
+	free(svc->rolled_back);
 	free(svc->instances);
 	free(svc->name);
 	free(svc);
 }
 
-static unsigned
+unsigned
 service_wanted_count(const struct conf_service *conf)
 {
 	return conf->url != NULL ? 0 : conf->instances;
 }
 
-/* Add the instances that are missing, stop those that are too many. */
-static int
+int
 service_resize(struct service *svc, struct err *err_r)
 {
 	unsigned count = service_wanted_count(svc->conf);
@@ -121,6 +160,7 @@ service_resize(struct service *svc, struct err *err_r)
 		if (*instances == NULL)
 			goto fail;
 		(*instances)->generation = svc->last_generation;
+		(*instances)->last_generation = svc->last_generation;
 		(*instances)->first_generation = svc->last_generation;
 		svc->count++;
 		if (!svc->conf->is_enabled)
@@ -137,8 +177,7 @@ fail:
 	return -1;
 }
 
-/* Its instances are to come up as soon as those before it are there. */
-static void
+void
 service_enqueue(struct service *svc)
 {
 	unsigned count = service_wanted_count(svc->conf);
@@ -165,23 +204,21 @@ service_dequeue(struct service *svc)
 	if (!svc->is_new)
 		return;
 	svc->is_new = false;
+	svc->blocker = NULL;
 	svc->sup->services.new_count--;
 }
 
-static int
+int
 service_set_conf(struct service *svc, const struct conf_service *conf,
     struct err *err_r)
 {
-	struct spawn_user user;
-
 	/* First, whatever fails below: the old one is about to be freed. */
 	svc->conf = conf;
-	if (spawn_user_init(&user, conf->user, conf->group, err_r) < 0) {
+	spawn_user_fini(&svc->user);
+	if (spawn_user_init(&svc->user, conf->user, conf->group, err_r) < 0) {
 		err_prefix(err_r, "service \"%s\"", conf->name);
 		return -1;
 	}
-	spawn_user_fini(&svc->user);
-	svc->user = user;
 	return service_resize(svc, err_r);
 }
 
@@ -213,32 +250,6 @@ services_add(struct services *services, const struct conf_service *conf,
 	return 0;
 }
 
-int
-service_apply(struct service *svc, const struct conf_service *conf,
-    bool is_restart, struct err *err_r)
-{
-	bool was_enabled = svc->conf->is_enabled && !svc->is_removed;
-
-	svc->is_removed = false;
-	if (service_set_conf(svc, conf, err_r) < 0)
-		return -1;
-	svc->is_linked = svc->is_linked && conf->url != NULL;
-	if (!conf->is_enabled) {
-		service_down(svc);
-		return 0;
-	}
-	if (!was_enabled)
-		svc->is_wanted = true;
-	if (!svc->is_wanted)
-		return 0;
-	for (unsigned i = 0;
-	     is_restart && i < svc->count && i < service_wanted_count(conf);
-	     i++)
-		instance_again(svc->instances[i]);
-	service_enqueue(svc);
-	return 0;
-}
-
 void
 service_remove(struct service *svc)
 {
@@ -255,8 +266,10 @@ service_up(struct service *svc)
 
 	svc->is_wanted = true;
 	service_dequeue(svc);
-	for (unsigned i = 0; i < svc->count && i < count; i++)
+	for (unsigned i = 0; i < svc->count && i < count; i++) {
 		instance_up(svc->instances[i]);
+		instance_undrain(svc->instances[i]);
+	}
 }
 
 void
@@ -266,11 +279,16 @@ service_down(struct service *svc)
 	service_dequeue(svc);
 	for (unsigned i = 0; i < svc->count; i++)
 		instance_down(svc->instances[i]);
+	/* At once: before the end of this turn it may be wanted again. */
+	if (svc->beside != NULL && svc->roll.state != ROLLING_CANCELED)
+		service_roll_cancel(svc);
 }
 
 bool
 service_is_down(const struct service *svc)
 {
+	if (svc->beside != NULL && svc->beside->pid != 0)
+		return false;
 	for (unsigned i = 0; i < svc->count; i++) {
 		if (svc->instances[i]->pid != 0)
 			return false;
@@ -345,6 +363,7 @@ services_step(struct services *services)
 		services_stop_some(services);
 	else
 		services_start_some(services);
+	services_roll(services);
 	if (services->is_purging)
 		services_purge(services);
 }
@@ -366,6 +385,8 @@ services_kill(struct services *services)
 		service_down(svc);
 		for (unsigned i = 0; i < svc->count; i++)
 			instance_kill(svc->instances[i]);
+		if (svc->beside != NULL)
+			instance_kill(svc->beside);
 	}
 }
 

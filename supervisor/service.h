@@ -15,24 +15,47 @@
 #include <sys/queue.h>
 #include <sys/types.h>
 
+#include "conf/conf.h"
 #include "generation.h"
+#include "instance.h"
 #include "ipc/loop.h"
+#include "rolling.h"
 #include "spawn.h"
 
 struct buf;
-struct conf;
-struct conf_service;
 struct err;
-struct instance;
+struct lifeline_hung;
+struct lifeline_linked;
+struct lifeline_stats;
 struct supervise;
+
+/* The rolling restart of one service: index by index. service_roll.c */
+struct service_roll {
+	enum rolling_state state;
+	unsigned index;          /* of the two generations, unless NONE */
+	int64_t since_us;        /* both are ready */
+	bool is_back;            /* on the way back to the old configuration */
+	bool is_failed;          /* was rolled back */
+	struct loop_timer timer; /* the end of the ramp */
+	struct judge_stats old, fresh;
+};
 
 struct service {
 	TAILQ_ENTRY(service) link;
 	LIST_ENTRY(service) by_name;
 	struct supervise *sup;           /* borrowed */
 	const struct conf_service *conf; /* borrowed from sup's conf */
-	struct spawn_user user;
-	char *name;                  /* owned */
+	/* While rolling: what to go back to, borrowed; NULL: the same. */
+	const struct conf_service *old_conf;
+	struct spawn_user user, old_user; /* of conf, of old_conf */
+	struct spawn_user other_user;     /* service_user() of neither */
+	char *name;                       /* owned */
+	char
+	    *rolled_back; /* owned, or NULL: "users/1: rolled back: exited 3" */
+	int64_t rolled_back_us;
+	const struct service *blocker; /* last told; only to be compared */
+	struct instance *beside;       /* owned, or NULL: see roll */
+	struct service_roll roll;
 	struct instance **instances; /* owned, indexes 1 to count in order */
 	unsigned count;
 	uint64_t last_generation; /* of instances that it no longer has */
@@ -41,6 +64,8 @@ struct service {
 	bool is_needed;  /* by one that comes after it: cannot stop yet */
 	bool is_new;     /* its instances wait for others */
 	bool is_linked;  /* url services: the router reaches it */
+	bool is_rolling; /* counted in rolling_count */
+	bool is_held;    /* after a roll back: on earlier configurations */
 };
 
 enum {
@@ -52,9 +77,9 @@ struct services {
 	LIST_HEAD(service_bucket, service) by_name[SERVICE_BUCKETS];
 	LIST_HEAD(instance_bucket, instance) by_pid[SERVICE_BUCKETS];
 	struct supervise *sup;
-	struct loop_timer more; /* go on starting: not all in one turn */
+	struct loop_timer more; /* go on: not all in one turn */
 	struct generations gone;
-	size_t new_count;
+	size_t new_count, rolling_count;
 	bool is_purging; /* something is to be forgotten once it is down */
 	bool is_stopping;
 };
@@ -66,9 +91,27 @@ void services_fini(struct services *services);
 int services_add(struct services *services, const struct conf_service *conf,
     struct err *err_r);
 
-/* Give a service its new configuration and make its instances fit it. */
+/*
+ * Give a service its new configuration and make its instances fit it. change
+ * is from its present one. service_apply.c
+ */
 int service_apply(struct service *svc, const struct conf_service *conf,
-    bool is_restart, struct err *err_r);
+    enum conf_change change, struct err *err_r);
+
+/* What of it changes with that configuration, also of what runs on another. */
+enum conf_change service_compare(const struct service *svc,
+    const struct conf_service *conf);
+
+/*
+ * The user as whom a process of that configuration runs; name NULL: ours. It
+ * is looked up again unless it is known already; NULL when there is no such
+ * user. Borrowed until the next call.
+ */
+const struct spawn_user *service_user(struct service *svc,
+    const struct conf_service *conf, struct err *err_r);
+
+/* Does anything that runs still refer to that configuration? */
+bool services_hold(const struct services *services, const struct conf *conf);
 
 /* Stop a service and forget it when it is down. */
 void service_remove(struct service *svc);
@@ -78,9 +121,21 @@ struct service *services_find(const struct services *services, const char *name,
     size_t len);
 struct instance *services_find_pid(const struct services *services, pid_t pid);
 struct instance *service_instance(const struct service *svc, uint64_t index);
+/* In its place or beside it. */
+struct instance *service_generation(const struct service *svc, uint64_t index,
+    uint64_t generation);
 
 void services_set_pid(struct services *services, struct instance *inst,
     pid_t pid);
+
+/* What the router says of a generation; others than ours are ignored. */
+void services_linked(struct services *services,
+    const struct lifeline_linked *linked, bool is_linked);
+void services_hung(struct services *services, const struct lifeline_hung *hung);
+void services_idle(struct services *services,
+    const struct lifeline_linked *idle);
+void services_stats(struct services *services,
+    const struct lifeline_stats *stats);
 
 /* The first service that svc has to wait for before it starts, or NULL. */
 const struct service *service_blocker(const struct service *svc);
@@ -88,6 +143,26 @@ const struct service *service_blocker(const struct service *svc);
 /* An operator's wish. */
 void service_up(struct service *svc);
 void service_down(struct service *svc);
+
+/* Restart one instance, or all (0): beside the old ones where that can be. */
+void service_restart(struct service *svc, unsigned index);
+
+/*
+ * Replace an instance, if it is ready and the service's configuration lets two
+ * generations run at once, by a rolling restart. Returns false if it cannot.
+ * service_roll.c
+ */
+bool service_roll_due(struct instance *inst, enum instance_stale why);
+/* The one that is to come is not wanted any longer. */
+void service_roll_cancel(struct service *svc);
+/* Go on wherever two generations run; a part of services_step(). */
+void services_roll(struct services *services);
+/* There are no two generations any more, nor is one to be replaced. */
+void service_roll_end(struct service *svc);
+/* Is a new generation about to take its place? */
+bool service_has_successor(const struct instance *inst);
+/* Is it that new generation? */
+bool service_is_on_trial(const struct instance *inst);
 
 /* From now on stop everything, those first that others came after. */
 void services_stop(struct services *services);
@@ -108,6 +183,19 @@ void services_step(struct services *services);
 bool services_are_down(const struct services *services);
 bool service_is_down(const struct service *svc);
 
+/* How many instances the configuration asks for. */
+unsigned service_wanted_count(const struct conf_service *conf);
+
+/* Take over a configuration and the user that it names. */
+int service_set_conf(struct service *svc, const struct conf_service *conf,
+    struct err *err_r);
+
+/* Add the instances that are missing, stop those that are too many. */
+int service_resize(struct service *svc, struct err *err_r);
+
+/* Its instances are to come up as soon as those before it are there. */
+void service_enqueue(struct service *svc);
+
 /* One word for all its instances. */
 unsigned service_state(const struct service *svc);
 
@@ -120,5 +208,11 @@ int services_settled(const struct services *services, struct buf *bad);
 
 /* Is that one ready, on the way (0), or will it not be (-1)? */
 int instance_settled(const struct instance *inst);
+
+/* A line for one that is not as it should be: its state and why. */
+void instance_put_bad(struct buf *bad, const struct instance *inst);
+
+/* Is that for which it waits not about to come? */
+bool service_waits_in_vain(const struct service *svc);
 
 #endif

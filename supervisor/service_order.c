@@ -67,12 +67,29 @@ service_start(struct service *svc)
 	service_dequeue(svc);
 	service_log_missing(svc);
 	for (unsigned i = 0; i < svc->count; i++) {
-		if (svc->instances[i]->state == INSTANCE_WAITING) {
+		if (svc->instances[i]->state == INSTANCE_WAITING &&
+		    !service_has_successor(svc->instances[i])) {
 			instance_up(svc->instances[i]);
 			started++;
 		}
 	}
 	return started;
+}
+
+/* For whom it waits, if that is another one now; its clients are told. */
+static bool
+service_is_blocked(struct service *svc)
+{
+	const struct service *blocker = service_blocker(svc);
+
+	if (blocker == svc->blocker || blocker == NULL)
+		return blocker != NULL;
+	svc->blocker = blocker;
+	for (unsigned i = 0; i < svc->count; i++) {
+		if (svc->instances[i]->state == INSTANCE_WAITING)
+			instance_tell(svc->instances[i]);
+	}
+	return true;
 }
 
 /*
@@ -91,7 +108,7 @@ services_start_some(struct services *services)
 	if (services->new_count == 0)
 		return;
 	TAILQ_FOREACH (svc, &services->all, link) {
-		if (!svc->is_new || service_blocker(svc) != NULL)
+		if (!svc->is_new || service_is_blocked(svc))
 			continue;
 		started += service_start(svc);
 		if (services->new_count == 0)
@@ -107,7 +124,7 @@ services_start_some(struct services *services)
 void
 services_on_more(struct loop_timer *timer)
 {
-	services_start_some(loop_owner(timer, struct services, more));
+	supervise_changed(loop_owner(timer, struct services, more)->sup);
 }
 
 /* Stop each service that no other one still needs. */
@@ -155,8 +172,20 @@ instance_settled(const struct instance *inst)
 	}
 }
 
-static void
-services_put_bad(struct buf *bad, const struct instance *inst)
+bool
+service_waits_in_vain(const struct service *svc)
+{
+	const struct service *blocker = service_blocker(svc);
+
+	for (unsigned i = 0; blocker != NULL && i < blocker->count; i++) {
+		if (instance_settled(blocker->instances[i]) < 0)
+			return true;
+	}
+	return false;
+}
+
+void
+instance_put_bad(struct buf *bad, const struct instance *inst)
 {
 	const struct service *svc = inst->service;
 	const struct service *blocker = NULL;
@@ -192,7 +221,7 @@ services_settled(const struct services *services, struct buf *bad)
 			else if (settled < 0)
 				failed++;
 			if (bad != NULL && settled <= 0)
-				services_put_bad(bad, inst);
+				instance_put_bad(bad, inst);
 		}
 	}
 	if (pending > 0 || (waiting > 0 && failed == 0))

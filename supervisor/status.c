@@ -116,7 +116,7 @@ status_put_instance(struct buf *buf, const struct instance *inst)
 
 	if (inst->has_exited)
 		exit_text_short(inst->exit_status, text);
-	mp_put_map(buf, 8);
+	mp_put_map(buf, 9);
 	status_put_uint(buf, "index", inst->index);
 	status_put_str(buf, "state", lifeline_state_name(instance_state(inst)));
 	status_put_pid(buf, inst->pid);
@@ -125,6 +125,8 @@ status_put_instance(struct buf *buf, const struct instance *inst)
 	status_put_int(buf, "since", inst->since);
 	status_put_str(buf, "last_exit", inst->has_exited ? text : NULL);
 	status_put_reason(buf, inst);
+	mp_put_cstr(buf, "beside");
+	mp_put_bool(buf, inst->is_beside);
 }
 
 /* Of a service on another machine only the router's link tells anything. */
@@ -141,14 +143,22 @@ status_service_state(const struct service *svc)
 static void
 status_put_service(struct buf *buf, const struct service *svc)
 {
-	mp_put_map(buf, 3);
+	const struct instance *beside = svc->beside;
+
+	mp_put_map(buf, 4);
 	status_put_str(buf, "name", svc->name);
 	status_put_str(buf, "state",
 	    lifeline_state_name(status_service_state(svc)));
+	status_put_str(buf, "rolled_back", svc->rolled_back);
 	mp_put_cstr(buf, "instances");
-	mp_put_array(buf, svc->count);
-	for (unsigned i = 0; i < svc->count; i++)
+	mp_put_array(buf, svc->count + (beside != NULL));
+	for (unsigned i = 0; i < svc->count; i++) {
 		status_put_instance(buf, svc->instances[i]);
+		if (beside != NULL && beside->index == i + 1)
+			status_put_instance(buf, beside);
+	}
+	if (beside != NULL && beside->index > svc->count)
+		status_put_instance(buf, beside);
 }
 
 void

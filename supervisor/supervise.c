@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -85,6 +86,21 @@ supervise_free_old_confs(struct supervise *sup)
 	sup->old_conf_count = 0;
 }
 
+/* Those on which nothing runs any more. */
+static void
+supervise_sweep_old_confs(struct supervise *sup)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < sup->old_conf_count; i++) {
+		if (services_hold(&sup->services, sup->old_confs[i]))
+			sup->old_confs[kept++] = sup->old_confs[i];
+		else
+			conf_free(&sup->old_confs[i]);
+	}
+	sup->old_conf_count = kept;
+}
+
 /* The first time that everything is up, or has turned out not to be. */
 static void
 supervise_check_started(struct supervise *sup)
@@ -119,6 +135,7 @@ static void
 supervise_stop_logger(struct supervise *sup)
 {
 	log_info("supervisor: all services are stopped");
+	crash_flush(sup);
 	log_init(STDERR_FILENO, LOG_LEVEL_WARN);
 	supervise_close(&sup->log_fd);
 	supervise_close(&sup->access_fd);
@@ -134,62 +151,14 @@ supervise_on_changed(struct loop_task *task)
 
 	if (sup->phase <= SUPERVISE_STOP_SERVICES)
 		services_step(&sup->services);
-	if (!sup->services.is_purging && sup->old_conf_count > 0)
-		supervise_free_old_confs(sup);
+	if (sup->old_conf_count > 0)
+		supervise_sweep_old_confs(sup);
 	if (sup->phase == SUPERVISE_STARTING)
 		supervise_check_started(sup);
 	if (sup->phase == SUPERVISE_STOP_SERVICES &&
 	    services_are_down(&sup->services))
 		supervise_stop_logger(sup);
 	control_server_step(&sup->control);
-}
-
-static void
-supervise_log_lines(const struct buf *text)
-{
-	const char *line, *stop, *end;
-
-	if (text->is_failed || buf_count(text) == 0)
-		return;
-	line = (const char *)buf_front(text);
-	end = line + buf_count(text);
-	for (; line < end; line = stop + 1) {
-		stop = memchr(line, '\n', (size_t)(end - line));
-		if (stop == NULL)
-			stop = end;
-		log_errorx("%.*s", (int)(stop - line), line);
-	}
-}
-
-int
-supervise_reload(struct supervise *sup, struct reload_counts *counts_r,
-    struct buf *text)
-{
-	int rc;
-
-	if (sup->phase > SUPERVISE_RUNNING) {
-		buf_printf(text, "the supervisor is stopping\n");
-		return -1;
-	}
-	/* READY=1 behind it would be a lie while the first start goes on. */
-	if (sup->phase == SUPERVISE_RUNNING)
-		notify_parent_reloading();
-	rc = reload(sup, counts_r, text);
-	if (rc == 0)
-		log_info("supervisor: reloaded: %u added, %u removed, "
-			 "%u restarted, %u applied, %u kept",
-		    counts_r->added, counts_r->removed, counts_r->restarted,
-		    counts_r->applied, counts_r->kept);
-	else {
-		supervise_log_lines(text);
-		log_errorx("supervisor: reload refused, the present "
-			   "configuration stays");
-	}
-	if (sup->phase == SUPERVISE_RUNNING)
-		notify_parent(rc == 0 ? "READY=1\nSTATUS=reloaded\n"
-				      : "READY=1\nSTATUS=reload refused, the "
-					"present configuration stays\n");
-	return rc;
 }
 
 static bool
@@ -287,6 +256,8 @@ supervise_open_streams(struct supervise *sup, struct err *err_r)
 	sup->router_fd =
 	    streams_open(&sup->streams, "router", "router", NULL, err_r);
 	sup->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (sup->null_fd < 0)
+		err_set_errno(err_r, "/dev/null");
 	if (sup->log_fd < 0 || sup->access_fd < 0 || sup->router_fd < 0 ||
 	    sup->null_fd < 0)
 		return -1;
@@ -354,6 +325,7 @@ supervise_open(struct supervise *sup, const char *program_dir,
 	if (sup->loop == NULL)
 		return -1;
 	services_init(&sup->services, sup);
+	failures_init(&sup->failures, sup);
 	streams_init(&sup->streams, &sup->logger.feed);
 	if (role_init(&sup->logger, sup, ROLE_LOGGER, program_dir, err_r) < 0 ||
 	    role_init(&sup->router, sup, ROLE_ROUTER, program_dir, err_r) < 0 ||
@@ -383,6 +355,8 @@ supervise_new(struct conf **confp, const struct supervise_options *options,
 	sup->is_foreground = options->is_foreground;
 	sup->is_colour = options->is_colour;
 	sup->since = time(NULL);
+	/* Without randomness fingerprints still work, only less secretly. */
+	(void)!getrandom(&sup->poison_key, sizeof(sup->poison_key), 0);
 	sup->notify_fd = sup->signal_fd = sup->null_fd = -1;
 	sup->log_fd = sup->access_fd = sup->router_fd = -1;
 	sup->rundir.lock_fd = -1;
@@ -471,6 +445,7 @@ supervise_free(struct supervise **supp)
 	*supp = NULL;
 	if (sup->loop != NULL) {
 		control_server_fini(&sup->control);
+		failures_fini(&sup->failures);
 		services_fini(&sup->services);
 		loop_io_drop(sup->loop, &sup->notify);
 		loop_io_drop(sup->loop, &sup->signals);

@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 
 #include "control_server.h"
+#include "failure.h"
 #include "listener.h"
 #include "role.h"
 #include "rundir.h"
@@ -38,6 +39,7 @@ struct supervise {
 	enum supervise_phase phase;
 	bool is_hurried;      /* a second signal: no more patience */
 	int64_t since;        /* Unix seconds */
+	uint64_t poison_key;  /* of the fingerprints of requests */
 	struct rlimit nofile; /* as we were given it, for children */
 	struct rundir rundir;
 	struct listeners listeners;
@@ -45,6 +47,7 @@ struct supervise {
 	struct role router, logger;
 	struct services services;
 	struct control_server control;
+	struct failures failures;
 	int notify_fd, signal_fd, null_fd;
 	struct loop_io notify, signals;
 	struct loop_task changed;
@@ -82,7 +85,7 @@ struct reload_counts {
 int reload(struct supervise *sup, struct reload_counts *counts_r,
     struct buf *text);
 
-/* The same, logged, and told to our own parent. */
+/* The same, logged, and told to our own parent. reload.c */
 int supervise_reload(struct supervise *sup, struct reload_counts *counts_r,
     struct buf *text);
 

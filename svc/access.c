@@ -99,6 +99,8 @@ svc_on_cancel(struct svc_request *req, svc_request_fn *fn, void *arg)
 {
 	req->cancel_fn = fn;
 	req->cancel_arg = arg;
+	if (fn != NULL)
+		request_watch_due(req);
 }
 
 bool

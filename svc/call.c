@@ -277,6 +277,8 @@ call_start(struct call *call, bool is_good)
 	if (!is_good)
 		call_fail(call, 500,
 		    "the call was not put together well or is too large");
+	else if (call->due_us <= core_now_us())
+		call_fail(call, 504, "no time is left");
 	else if (!call_take_slot(call))
 		call_fail(call, 503, "too many calls are pending");
 	else if (!dialer_start(&caller->dialer))

@@ -55,6 +55,7 @@ caller_open(struct dialer *dialer, int fd, enum sp_transport transport,
 		link_free(&peer);
 		return -1;
 	}
+	link_want_ledger(peer, false); /* a call is never sent twice */
 	link_attach(peer, wire);
 	svc->caller.peer = peer;
 	return 0;

@@ -110,6 +110,7 @@ conn_open(struct svc *svc, int fd, struct err *err_r)
 			conn_free(conn);
 		return -1;
 	}
+	link_want_ledger(conn->peer, svc->listen_transport == SP_IPC);
 	link_attach(conn->peer, wire);
 	LIST_INSERT_HEAD(&svc->conns, conn, link);
 	svc->conn_count++;

@@ -103,6 +103,8 @@ struct svc_request {
 	bool is_answered;
 	bool is_deferred;
 	bool is_cancelled;
+	bool is_in_ledger; /* the handler runs only when it can be taken */
+	bool is_taken;     /* and it was */
 	bool is_structured;
 	unsigned calls; /* pending calls on its behalf */
 	int64_t due_us; /* 0: no deadline */
@@ -122,6 +124,7 @@ struct svc_request {
 
 	svc_request_fn *cancel_fn;
 	void *cancel_arg;
+	struct loop_timer due_timer; /* with cancel_fn: for due_us */
 
 	struct buf headers; /* of the answer: encoded keys and values */
 	unsigned header_count;
@@ -273,6 +276,13 @@ void request_conn_gone(struct conn *conn);
 struct svc_request *request_find(const struct conn *conn, uint32_t id);
 /* Nobody waits for it any more: the caller left, or its deadline passed. */
 bool request_is_stale(const struct svc_request *req, int64_t now_us);
+/*
+ * May its handler run? Only for one that is not stale. False when the caller
+ * took it back: then it is nobody's, and must be forgotten without a word.
+ */
+bool request_claim(struct svc_request *req);
+/* Cancel it at its deadline, also when its caller says nothing. */
+void request_watch_due(struct svc_request *req);
 /* How many still have somebody waiting for their answer? */
 size_t request_owed(const struct svc *svc, int64_t now_us);
 /* The answer is out (or is going nowhere): recycle when nobody uses it. */
@@ -334,7 +344,14 @@ bool bus_is_idle(const struct svc *svc);
 /* watch.c */
 void watch_fini(struct svc *svc);
 
-/* notify.c: Returns 0, also when nobody wants to be notified. */
-int notify_send(const char *text);
+/*
+ * notify.c: wait that long for a supervisor that does not read, NOTIFY_WAIT:
+ * for ever. Returns 0, also when nobody wants to be notified; or -1 with errno
+ * set, EAGAIN when the time was over.
+ */
+enum {
+	NOTIFY_WAIT = -1
+};
+int notify_send(const char *text, int wait_ms);
 
 #endif

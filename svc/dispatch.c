@@ -102,7 +102,8 @@ run_queue(struct loop_task *task)
 			break;
 		}
 		TAILQ_REMOVE(&svc->queue, req, queue);
-		if (request_is_stale(req, now_us)) /* do not start the work */
+		/* Work that nobody waits for, or that another does by now. */
+		if (request_is_stale(req, now_us) || !request_claim(req))
 			request_recycle(req);
 		else
 			dispatch_one(req);

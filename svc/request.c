@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "ipc/ledger.h"
 #include "ipc/log.h"
 #include "ipc/mp.h"
 
@@ -55,12 +56,19 @@ request_free(struct svc_request *req)
 	free(req);
 }
 
-/* Take it out of the reach of its caller; nothing is sent from now on. */
+/*
+ * Take it out of the reach of its caller; nothing is sent from now on. With
+ * that it is done for the ledger as well, whether it was answered, or its
+ * caller gave it up and this process is awake enough to have seen that.
+ */
 static void
 request_detach(struct svc_request *req)
 {
 	if (req->conn == NULL)
 		return;
+	if (req->is_taken)
+		ledger_done(link_ledger(req->conn->peer), req->id);
+	loop_timer_drop(req->svc->loop, &req->due_timer);
 	LIST_REMOVE(req, bucket);
 	req->conn = NULL;
 	if (req->is_stuck)
@@ -84,6 +92,7 @@ request_reset(struct svc_request *req)
 	req->method = req->path = req->query = req->op = "";
 	req->path_len = 0;
 	req->is_answered = req->is_deferred = req->is_cancelled = false;
+	req->is_in_ledger = req->is_taken = false;
 	req->is_structured = req->is_stream = req->is_whole = false;
 	req->cancel_fn = req->room_fn = NULL;
 	req->raw = NULL;
@@ -227,14 +236,25 @@ request_fill(struct svc_request *req, const struct frame *frame)
 	return 0;
 }
 
+bool
+request_claim(struct svc_request *req)
+{
+	if (req->is_in_ledger)
+		req->is_taken =
+		    ledger_take(link_ledger(req->conn->peer), req->id);
+	return req->is_taken || !req->is_in_ledger;
+}
+
 /* Answer without having looked at the request. */
 static void
 request_refuse(struct svc_request *req)
 {
 	req->state = REQUEST_RUNNING;
-	svc_reply_header(req, "retry-after", "1");
-	svc_reply_error(req, 503, "%s/%s holds too many requests",
-	    req->svc->name, req->svc->instance);
+	if (request_claim(req)) {
+		svc_reply_header(req, "retry-after", "1");
+		svc_reply_error(req, 503, "%s/%s holds too many requests",
+		    req->svc->name, req->svc->instance);
+	}
 	request_recycle(req);
 }
 
@@ -252,6 +272,8 @@ request_take(struct conn *conn, const struct frame *frame,
 	req->conn = conn;
 	req->id = frame->id;
 	req->header = *header;
+	/* Now: one that came before the ledger was never offered in it. */
+	req->is_in_ledger = ledger_has(link_ledger(conn->peer), req->id);
 	LIST_INSERT_HEAD(bucket_of(svc, req->id), req, bucket);
 	if (svc->request_count > CORE_REQUEST_MAX ||
 	    svc->request_bytes > CORE_REQUEST_BYTES_MAX ||
@@ -288,6 +310,25 @@ request_abandon(struct svc_request *req)
 	req->is_cancelled = true;
 	if (req->cancel_fn != NULL && !req->is_answered)
 		req->cancel_fn(req, req->cancel_arg);
+}
+
+/* A stream that has begun was in time, and may go on. */
+static void
+on_due(struct loop_timer *timer)
+{
+	struct svc_request *req =
+	    loop_owner(timer, struct svc_request, due_timer);
+
+	if (!req->is_stream)
+		request_abandon(req);
+}
+
+void
+request_watch_due(struct svc_request *req)
+{
+	req->due_timer.fn = on_due;
+	if (req->conn != NULL && req->due_us != 0)
+		loop_timer_set(req->svc->loop, &req->due_timer, req->due_us);
 }
 
 void

@@ -11,7 +11,9 @@
 #include "ipc/log.h"
 
 enum {
-	DRAIN_STEP_US = 5000
+	DRAIN_STEP_US = 5000,
+	TELL_WAIT_MS = 50,         /* what a hung supervisor may cost a turn */
+	WATCHDOG_AGAIN_US = 10000, /* after it could not be told */
 };
 
 /* Where the signal handler finds the eventfd of the running service. */
@@ -135,9 +137,9 @@ svc_ready_later(struct svc *svc)
 }
 
 static void
-tell_supervisor(const char *text)
+tell_supervisor(const char *text, int wait_ms)
 {
-	if (notify_send(text) != 0)
+	if (notify_send(text, wait_ms) != 0)
 		log_warn("cannot tell the supervisor %s", text);
 }
 
@@ -155,7 +157,8 @@ become_ready(struct svc *svc)
 		log_errorx("cannot listen: %s", err.text);
 		return -1;
 	}
-	tell_supervisor("READY=1");
+	/* Without this one the service never gets a request. */
+	tell_supervisor("READY=1", NOTIFY_WAIT);
 	return 0;
 }
 
@@ -180,7 +183,7 @@ svc_status(struct svc *svc, const char *fmt, ...)
 	va_end(ap);
 	/* A second line would be another message to the supervisor. */
 	text[strcspn(text, "\n")] = '\0';
-	tell_supervisor(text);
+	tell_supervisor(text, TELL_WAIT_MS);
 }
 
 /*
@@ -231,7 +234,7 @@ svc_stop(struct svc *svc, int code)
 	}
 	svc->is_stopping = true;
 	svc->exit_code = code;
-	tell_supervisor("STOPPING=1");
+	tell_supervisor("STOPPING=1", TELL_WAIT_MS);
 	if (svc->on_stop.fn != NULL)
 		svc->on_stop.fn(svc, svc->on_stop.arg);
 	conn_unlisten(svc);
@@ -302,23 +305,52 @@ release_signals(void)
 	stop_fd = -1;
 }
 
+/*
+ * A supervisor that does not read must not make us hang as well. But a full
+ * queue may be no more than many services at once, so try again soon.
+ */
 static void
 on_watchdog(struct loop_timer *timer)
 {
 	struct svc *svc = loop_owner(timer, struct svc, watchdog_timer);
+	int64_t pause_us = svc->watchdog_us;
 
-	tell_supervisor("WATCHDOG=1");
-	loop_timer_set(svc->loop, timer,
-	    loop_now_us(svc->loop) + svc->watchdog_us);
+	if (notify_send("WATCHDOG=1", 0) != 0) {
+		if (errno != EAGAIN)
+			log_warn("cannot feed the watchdog");
+		else if (pause_us > WATCHDOG_AGAIN_US)
+			pause_us = WATCHDOG_AGAIN_US;
+	}
+	loop_timer_set(svc->loop, timer, loop_now_us(svc->loop) + pause_us);
 }
 
+/* A decimal number from 1 to INT64_MAX, with nothing around it; else 0. */
+static int64_t
+env_number(const char *name)
+{
+	const char *text = getenv(name);
+	char *end;
+	long long number;
+
+	if (text == NULL || *text < '0' || *text > '9')
+		return 0;
+	errno = 0;
+	number = strtoll(text, &end, 10);
+	return errno == 0 && *end == '\0' ? number : 0;
+}
+
+/*
+ * Source: sd_watchdog_enabled(3). The interval of another process, which is
+ * what WATCHDOG_PID tells, is not for us. Told from the loop: a service that
+ * hangs in a callback stays silent, and that is the point.
+ */
 static void
 start_watchdog(struct svc *svc)
 {
-	const char *text = getenv(LAUNCH_ENV_WATCHDOG);
-	long long interval_us = text != NULL ? atoll(text) : 0;
+	int64_t interval_us = env_number(LAUNCH_ENV_WATCHDOG);
 
-	if (interval_us <= 0)
+	if (interval_us == 0 || (getenv("WATCHDOG_PID") != NULL &&
+				    env_number("WATCHDOG_PID") != getpid()))
 		return;
 	svc->watchdog_us = interval_us > 2 ? interval_us / 2 : 1;
 	svc->watchdog_timer.fn = on_watchdog;

@@ -108,7 +108,10 @@ SVC_EXPORT void svc_on_stop(struct svc *svc, svc_hook_fn *fn, void *arg);
 SVC_EXPORT void svc_ready_later(struct svc *svc);
 SVC_EXPORT void svc_ready(struct svc *svc);
 
-/* Tell the supervisor one line about the state of the service (STATUS=). */
+/*
+ * Tell the supervisor one line about the state of the service (STATUS=). One
+ * that does not read is waited for only a moment, then the line is lost.
+ */
 SVC_EXPORT void svc_status(struct svc *svc, const char *fmt, ...)
     SVC_PRINTF(2, 3);
 
@@ -194,7 +197,8 @@ SVC_EXPORT void svc_defer(struct svc_request *req);
 /*
  * Call fn when nobody waits for the answer any more: the client left, the
  * deadline passed, or the router is gone. The request must still be answered
- * (to nobody), which frees it. fn NULL takes it back.
+ * (to nobody), which frees it. fn NULL takes it back. A stream that has begun
+ * is not cancelled by its deadline.
  */
 SVC_EXPORT void svc_on_cancel(struct svc_request *req, svc_request_fn *fn,
     void *arg);
@@ -376,7 +380,8 @@ SVC_EXPORT void svc_end(struct svc_data *data);
  * fn           called exactly once with arg, never before svc_call() returns
  *
  * What goes wrong on the way is an answer too: 502 when the router went away,
- * 503 when too many calls are pending (4096), 504 when the time is over.
+ * 503 when too many calls are pending (4096), 504 when the time is over, or was
+ * before the call, which then is not made.
  */
 SVC_EXPORT void svc_call(struct svc_request *req, const char *what,
     struct svc_data *data, int timeout_ms, svc_answer_fn *fn, void *arg);

@@ -32,7 +32,8 @@ done
 for folder in conf supervisor router svc/samples/shop; do
 	deny "$folder" '<(nng|msgpack)' 'only ipc uses nng and msgpack-c'
 done
-for file in svc/*.[ch] svc/samples/echo.c svc/samples/hello.c; do
+for file in svc/*.[ch] svc/samples/echo.c svc/samples/fault.c \
+    svc/samples/hello.c; do
 	[ -e "$file" ] || continue
 	if grep -nE '^#[[:space:]]*include[[:space:]]*<(nng|msgpack)' "$file"; then
 		echo "  ^ $file: only ipc uses nng and msgpack-c" >&2

@@ -14,6 +14,7 @@
 #include "ipc/log.h"
 #include "ipc/loop.h"
 
+#include "bundle.h"
 #include "logset.h"
 
 struct logger {
@@ -21,6 +22,7 @@ struct logger {
 	struct loop_io lifeline;
 	struct loop_timer linger; /* runs once the supervisor is gone */
 	struct logset *set;
+	struct bundles *bundles;
 	struct buf ended; /* ids (uint64_t) of streams not yet reported */
 	uint8_t packet[LIFELINE_PACKET_MAX + 1];
 };
@@ -62,6 +64,7 @@ logger_on_ended(void *arg, uint64_t id)
 {
 	struct logger *logger = arg;
 
+	bundles_ended(logger->bundles, id);
 	if (logger->lifeline.fd == -1) {
 		if (logset_is_empty(logger->set))
 			loop_stop(logger->loop);
@@ -114,6 +117,9 @@ logger_dispatch(struct logger *logger, const struct lifeline_msg *msg, int fd)
 		break;
 	case LIFELINE_REOPEN:
 		logset_reopen(logger->set);
+		break;
+	case LIFELINE_CRASH:
+		bundles_add(logger->bundles, &msg->u.crash);
 		break;
 	case LIFELINE_STOP:
 		/* All that shall be logged is in the pipes already. */
@@ -208,8 +214,10 @@ logger_new(struct loop *loop, int lifeline, int console, struct err *err_r)
 	logger->lifeline.fn = logger_lifeline_ready;
 	logger->linger.fn = logger_linger_over;
 	logger->set = logset_new(loop, console, logger_on_ended, logger, err_r);
-	if (logger->set == NULL || loop_io_add(loop, &logger->lifeline,
-				       lifeline, EPOLLIN, err_r) == -1)
+	if (logger->set != NULL)
+		logger->bundles = bundles_new(loop, logger->set, err_r);
+	if (logger->bundles == NULL || loop_io_add(loop, &logger->lifeline,
+					   lifeline, EPOLLIN, err_r) == -1)
 		logger_free(&logger);
 	return logger;
 }
@@ -222,6 +230,8 @@ logger_free(struct logger **loggerp)
 	if (logger == NULL)
 		return;
 	*loggerp = NULL;
+	/* While the log files can still be found. */
+	bundles_free(&logger->bundles);
 	logset_free(&logger->set);
 	loop_io_drop(logger->loop, &logger->lifeline);
 	loop_timer_drop(logger->loop, &logger->linger);

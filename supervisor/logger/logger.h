@@ -2,9 +2,10 @@
  * logger: pipes in, log files (and the console) out, on one event loop.
  *
  * The lifeline (ipc/lifeline.h) brings the pipes and the settings and takes
- * back the news that a pipe has ended. The logger is done when the supervisor
- * says STOP, after writing what is in the pipes; or when the supervisor is gone
- * and all pipes have ended, or LOGGER_LINGER_US is over.
+ * back the news that a pipe has ended. It also brings crash bundles, which are
+ * written here since it is here that files are. The logger is done when the
+ * supervisor says STOP, after writing what is in the pipes; or when the
+ * supervisor is gone and all pipes have ended, or LOGGER_LINGER_US is over.
  */
 #ifndef MSVC_SUPERVISOR_LOGGER_LOGGER_H
 #define MSVC_SUPERVISOR_LOGGER_LOGGER_H

@@ -300,6 +300,24 @@ logset_is_empty(const struct logset *set)
 	return TAILQ_EMPTY(&set->streams);
 }
 
+bool
+logset_has(const struct logset *set, uint64_t id)
+{
+	const struct logset_stream *stream;
+
+	TAILQ_FOREACH (stream, &set->streams, link) {
+		if (stream->id == id)
+			return true;
+	}
+	return false;
+}
+
+const char *
+logset_dir(const struct logset *set)
+{
+	return set->dir;
+}
+
 void
 logset_flush(struct logset *set)
 {

@@ -42,6 +42,12 @@ void logset_reopen(struct logset *set);
 
 bool logset_is_empty(const struct logset *set);
 
+/* Is that stream still read? */
+bool logset_has(const struct logset *set, uint64_t id);
+
+/* Where the log files are, "" for nowhere; borrowed until configured anew. */
+const char *logset_dir(const struct logset *set);
+
 /* Write what is in the pipes now, half lines too; for the end. */
 void logset_flush(struct logset *set);
 

@@ -149,9 +149,11 @@ class System:
         text = text.replace("{samples}", str(self.samples)).replace("{dir}", str(self.dir))
         listen = "" if "listen" in router else f"listen = {self.host}:{self.port}\n"
         workers = "" if "workers" in router else f"workers = {WORKERS}\n"
+        # Tests look at what a failure was; clients are told less by default.
+        detail = "" if "error_detail" in router else "error_detail = full\n"
         self.conf.write_text(
             f"[msvc]\nrun_dir = {self.run_dir}\nlog_dir = {self.log_dir}\n{head}\n"
-            f"[router]\n{listen}{workers}{router}\n{text}"
+            f"[router]\n{listen}{workers}{detail}{router}\n{text}"
         )
 
     def command(self, *args, timeout=DEADLINE, env=None, **options):

@@ -38,7 +38,8 @@ def test_every_command_has_its_entry():
     usage = subprocess.run([BIN / "msvc", "help"], capture_output=True, text=True).stdout
     page = (ROOT / "man/msvc.8").read_text()
     for command in ("start", "run", "stop", "status", "restart", "reload", "check", "logs",
-                    "call", "pub", "sub", "version"):
+                    "call", "pub", "sub", "version", "drain", "undrain", "crash", "quarantine",
+                    "fault"):
         assert command in usage
         assert re.search(rf"^\.It Ic {command}\b", page, re.M), command
 

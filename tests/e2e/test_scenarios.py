@@ -301,7 +301,7 @@ def test_an_operators_restart_has_one_process_at_any_time(msvc):
         msvc, "a",
         f"trap 'rmdir {msvc.dir}/only; exit 0' TERM\n"
         f"mkdir {msvc.dir}/only || echo two >> {msvc.dir}/two\nwhile :; do sleep 0.02; done\n")
-    msvc.start(shell("a", "")[0])
+    msvc.start(shell("a", "")[0] + "overlap = no\n")
     for _ in range(5):
         wait_for((msvc.dir / "only").exists, "the process to run")
         assert msvc.command("restart", "a").returncode == 0

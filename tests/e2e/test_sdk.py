@@ -1,9 +1,13 @@
 """libmsvc as the author of a service sees it, in a small service of our own."""
 
+import fcntl
+import mmap
 import os
 import pathlib
 import re
 import shutil
+import socket
+import struct
 import subprocess
 import threading
 import time
@@ -11,7 +15,7 @@ import time
 import msgpack
 import pytest
 
-from conftest import BUILD, DEADLINE, ROOT, wait_for
+from conftest import BUILD, DEADLINE, ECHO, ROOT, SAMPLES, wait_for
 from nng import Socket
 
 PROBE = "[service probe]\ncommand = {probe}\nroute = /\n"
@@ -156,6 +160,27 @@ def test_a_call_that_takes_too_long_gets_504_in_time(system):
     wait_count(system, "cancelled", 1)
 
 
+def test_a_passed_deadline_is_noticed_and_its_handler_may_still_call(msvc, probe):
+    msvc.start(PROBE.replace("{probe}", str(probe)) + "timeout = 200ms\n")
+    assert msvc.get("/later/60000").status == 504
+    wait_count(msvc, "cancelled", 1)
+    assert msvc.get("/users/me").status == 200
+
+
+def test_what_waited_past_its_deadline_behind_a_slow_handler_does_not_run(msvc):
+    seen = msvc.dir / "seen"
+    msvc.start(
+        "[service fault]\ncommand = {samples}/fault\nroute = /\ntimeout = 300ms\n"
+        "env.FAULT_FILE = {dir}/seen\n")
+    blocked = in_background(lambda: msvc.get("/block?ms=900"))
+    msvc.log_has("blocks for 900 ms", "fault")
+    assert msvc.http("POST", "/count", b"late").status == 504
+    assert blocked().status == 504
+    wait_for(lambda: msvc.get("/x").status == 200, "the end of the block")
+    assert msvc.http("POST", "/count", b"in-time").status == 201
+    assert seen.read_text() == f"in-time {msvc.pid('fault')}\n"
+
+
 # -- events and the router
 
 
@@ -220,6 +245,8 @@ def test_a_stop_waits_for_no_request_that_nobody_waits_for(msvc):
 
 
 def test_a_stop_ends_as_soon_as_the_router_let_go(echo):
+    # One after the other: what is timed is the stop.
+    assert echo.reload(ECHO + "overlap = no\n").returncode == 0
     assert echo.get("/hello").status == 200
     pid = echo.pid("echo")
     times = []
@@ -238,6 +265,173 @@ def test_no_request_is_lost_over_many_restarts(echo):
             assert echo.command("restart", "echo").returncode == 0
         load.wait_answers(50)
     assert load.failures == []
+
+
+# -- the ledger, as a caller keeps it
+
+LEDGER_SLOTS, OFFERED, TAKEN, DONE = 4096, 1, 2, 4
+
+
+class LedgerCaller:
+    """Speaks with a service as the router does, a ledger in its hand."""
+
+    def __init__(self, url):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(DEADLINE)
+        self.sock.connect(url.removeprefix("ipc://"))
+        self.input = self.sock.makefile("rb")
+        self.sock.sendall(b"\0SP\0\0\x30\0\0")
+        assert self.input.read(8) == b"\0SP\0\0\x31\0\0"
+        assert self.receive()[1]["features"] == {"ledger": 1}
+        fd = os.memfd_create("test", os.MFD_ALLOW_SEALING)
+        os.ftruncate(fd, 64 + 8 * LEDGER_SLOTS)
+        os.pwrite(fd, struct.pack("=III", 0x4c47444c, 1, LEDGER_SLOTS), 0)
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS,
+                    fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
+        self.memory = mmap.mmap(fd, 64 + 8 * LEDGER_SLOTS)
+        hello = msgpack.packb([9, {"version": 1, "max_batch": 256, "window": 0}])
+        socket.send_fds(self.sock, [self.message(hello)], [fd])
+        os.close(fd)
+
+    @staticmethod
+    def message(frames):
+        body = b"\x80\0\0\0" + frames
+        return b"\x01" + struct.pack(">Q", len(body)) + body
+
+    def receive(self):
+        (size,) = struct.unpack(">xQ", self.input.read(9))
+        return msgpack.unpackb(self.input.read(size)[4:])
+
+    def claim(self, number, value=None):
+        where = 64 + 8 * (number & 0xffff)
+        if value is not None:
+            self.memory[where:where + 8] = struct.pack("=Q", value)
+        return struct.unpack("=Q", self.memory[where:where + 8])[0]
+
+    def send(self, *numbers):
+        frames = [[0, number, "POST /count", {}, b"%d" % number] for number in numbers]
+        self.sock.sendall(self.message(b"".join(map(msgpack.packb, frames))))
+
+
+def test_a_handler_runs_only_for_what_can_be_taken_in_the_ledger(msvc):
+    msvc.start(
+        "[service fault]\ncommand = {samples}/fault\nenv.FAULT_FILE = {dir}/seen\n")
+    caller = LedgerCaller(listen_url(msvc, "fault"))
+    revoked, stale, offered, beyond = 0x10005, 0x20006, 0x10007, 0x10000 | LEDGER_SLOTS
+    caller.claim(revoked, revoked << 8 | 3)
+    caller.claim(stale, 0x10006 << 8 | OFFERED)
+    caller.claim(offered, offered << 8 | OFFERED)
+    caller.send(revoked, stale, offered)
+    assert caller.receive()[1:3] == [offered, 201]
+    assert caller.claim(offered) == offered << 8 | DONE
+    assert caller.claim(revoked) == revoked << 8 | 3
+    assert caller.claim(stale) == 0x10006 << 8 | OFFERED
+    # A request that has no slot runs in any case.
+    caller.send(beyond)
+    assert caller.receive()[1:3] == [beyond, 201]
+    pid = msvc.pid("fault")
+    assert (msvc.dir / "seen").read_text() == f"{offered} {pid}\n{beyond} {pid}\n"
+
+
+def test_the_ledger_tells_what_a_service_died_of(msvc):
+    msvc.start("[service fault]\ncommand = {samples}/fault\n")
+    caller = LedgerCaller(listen_url(msvc, "fault"))
+    numbers = 0x10001, 0x10002, 0x10003
+    for number in numbers:
+        caller.claim(number, number << 8 | OFFERED)
+    frames = [[0, number, f"GET {path}", {}, None]
+              for number, path in zip(numbers, ("/defer?ms=60000", "/crash", "/x"))]
+    caller.sock.sendall(caller.message(b"".join(map(msgpack.packb, frames))))
+    assert caller.input.read() == b""
+    assert [caller.claim(number) & 0xff for number in numbers] == [TAKEN, TAKEN, OFFERED]
+
+
+def test_callers_that_come_and_go_leave_nothing_in_a_service(msvc):
+    def held():
+        proc = pathlib.Path(f"/proc/{msvc.pid('fault')}")
+        return len(os.listdir(proc / "fd")), (proc / "maps").read_text().count("memfd:test")
+
+    msvc.start("[service fault]\ncommand = {samples}/fault\nenv.FAULT_FILE = {dir}/seen\n")
+    url, before = listen_url(msvc, "fault"), held()
+    for number in range(0x10000, 0x10000 + 200):
+        caller = LedgerCaller(url)
+        caller.claim(number, number << 8 | OFFERED)
+        caller.send(number)
+        assert caller.receive()[1:3] == [number, 201]
+        assert held()[1] >= 1
+        caller.input.close()
+        caller.sock.close()
+    wait_for(lambda: held() == before, "all is closed and unmapped")
+
+
+# -- the watchdog, as a supervisor sees it
+
+
+def watchdog_messages(tmp_path, **env):
+    """What a service tells from its start to its end, one request in between."""
+    url = f"ipc://{tmp_path}/s"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.bind(str(tmp_path / "n"))
+        notify.settimeout(DEADLINE)
+        process = subprocess.Popen(
+            [SAMPLES / "hello"],
+            env={**os.environ, "MSVC_LISTEN": url, "NOTIFY_SOCKET": str(tmp_path / "n"), **env})
+        try:
+            told = [notify.recv(4096)]
+            assert plain_call(url, "GET /hello")[0] == 200
+            if not env.get("WATCHDOG_PID") and env.get("WATCHDOG_USEC", "").isdigit():
+                told += [notify.recv(4096) for _ in range(3)]
+            process.terminate()
+            while told[-1] != b"STOPPING=1":
+                told.append(notify.recv(4096))
+            assert process.wait(DEADLINE) == 0
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+    assert told[0] == b"READY=1"
+    return told
+
+
+def test_a_watchdog_is_fed_only_by_the_process_that_is_meant(tmp_path):
+    fed = watchdog_messages(tmp_path, WATCHDOG_USEC="20000")
+    assert fed[1:4] == [b"WATCHDOG=1"] * 3
+    (tmp_path / "n").unlink()
+    for env in ({"WATCHDOG_USEC": "20000", "WATCHDOG_PID": "1"}, {"WATCHDOG_USEC": "20ms"}, {}):
+        assert b"WATCHDOG=1" not in watchdog_messages(tmp_path, **env), env
+        (tmp_path / "n").unlink()
+
+
+def test_a_supervisor_that_hangs_holds_up_no_service(tmp_path):
+    url = f"ipc://{tmp_path}/s"
+    env = {"MSVC_LISTEN": url, "NOTIFY_SOCKET": str(tmp_path / "n"), "WATCHDOG_USEC": "2000"}
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify, \
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as filler:
+        notify.bind(env["NOTIFY_SOCKET"])
+        notify.settimeout(DEADLINE)
+        process = subprocess.Popen([SAMPLES / "hello"], env={**os.environ, **env})
+        try:
+            assert notify.recv(4096) == b"READY=1"
+            filler.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                while True:
+                    filler.sendto(b"X=1", env["NOTIFY_SOCKET"])
+            # Each answer takes a turn of the loop, and one a millisecond the watchdog.
+            begin = time.monotonic()
+            while time.monotonic() - begin < 0.05:
+                assert plain_call(url, "GET /hello")[0] == 200
+            notify.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                while True:
+                    notify.recv(4096)
+            notify.settimeout(DEADLINE)
+            assert notify.recv(4096) == b"WATCHDOG=1"
+            process.terminate()
+            assert process.wait(DEADLINE) == 0
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
 
 
 # -- a plain nng REQ socket at the service itself

@@ -58,6 +58,33 @@ the_text_line_has_all_fields(void **state)
 }
 
 static void
+a_failure_is_told_at_the_end(void **state)
+{
+	struct access_line line = sample();
+	struct buf buf = { 0 };
+	json_t *json;
+
+	(void)state;
+	line.status = 503;
+	line.cause = "failed";
+	line.detail = "service users gave up \\ \"why\"";
+	assert_text(&line,
+	    "1994-11-06T08:49:37.123Z 127.0.0.1 "
+	    "\"GET /users/1?x=1 HTTP/1.1\" 503 60 1.234 0.999 users/2 "
+	    "abc failed \"service users gave up ' 'why'\"\n");
+	access_put_json(&buf, &line);
+	json =
+	    json_loadb((const char *)buf_front(&buf), buf_count(&buf), 0, NULL);
+	assert_non_null(json);
+	assert_string_equal(json_string_value(json_object_get(json, "cause")),
+	    "failed");
+	assert_string_equal(json_string_value(json_object_get(json, "detail")),
+	    "service users gave up ' 'why'");
+	json_decref(json);
+	buf_fini(&buf);
+}
+
+static void
 what_is_not_known_is_a_dash(void **state)
 {
 	struct access_line line = sample();
@@ -102,6 +129,7 @@ the_longest_line_fits_one_atomic_write(void **state)
 	line.method_len = line.path_len = line.query_len = line.request_id_len =
 	    sizeof(evil) - 1;
 	line.client = line.service = evil;
+	line.cause = line.detail = evil;
 	line.status = UINT32_MAX;
 	line.bytes = UINT64_MAX;
 	line.total_us = line.service_us = INT64_MAX;
@@ -144,6 +172,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_text_line_has_all_fields),
+		cmocka_unit_test(a_failure_is_told_at_the_end),
 		cmocka_unit_test(what_is_not_known_is_a_dash),
 		cmocka_unit_test(a_target_cannot_end_its_quotes_or_the_line),
 		cmocka_unit_test(the_longest_line_fits_one_atomic_write),

@@ -96,7 +96,9 @@ test_bad_lines_are_refused(void **state)
 	static const char *const cases[] = { "msvc", "msvc -x status",
 		"msvc fly", "msvc -o xml status", "msvc status a b",
 		"msvc reload now", "msvc pub topic", "msvc call",
-		"msvc status -f", "msvc -c", "msvc stop -n 3", "msvc sub" };
+		"msvc status -f", "msvc status --for 3s", "msvc -c",
+		"msvc logs -p 3", "msvc fault users", "msvc fault a b c",
+		"msvc crash show a b", "msvc stop -n 3", "msvc sub" };
 	struct cmd_line line;
 
 	(void)state;
@@ -104,6 +106,25 @@ test_bad_lines_are_refused(void **state)
 		print_message("%s\n", cases[i]);
 		assert_int_equal(parse(cases[i], &line), -1);
 	}
+}
+
+static void
+test_a_fault_has_long_options(void **state)
+{
+	struct cmd_line line;
+
+	(void)state;
+	assert_int_equal(parse("msvc fault users/1 error=503 --percent 5 "
+			       "--for 10s",
+			     &line),
+	    0);
+	assert_string_equal(line.args[0], "users/1");
+	assert_string_equal(line.args[1], "error=503");
+	assert_string_equal(line.percent, "5");
+	assert_string_equal(line.duration, "10s");
+	assert_int_equal(parse("msvc fault users -d1s stop", &line), 0);
+	assert_string_equal(line.duration, "1s");
+	assert_null(line.percent);
 }
 
 static void
@@ -187,6 +208,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good_lines_are_read),
 		cmocka_unit_test(test_bad_lines_are_refused),
+		cmocka_unit_test(test_a_fault_has_long_options),
 		cmocka_unit_test(test_an_instance_is_a_number_behind_a_slash),
 		cmocka_unit_test(test_numbers_are_whole_and_in_range),
 		cmocka_unit_test(test_the_hint_is_the_nearest_command),

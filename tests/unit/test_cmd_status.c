@@ -81,6 +81,34 @@ test_each_instance_has_a_line(void **state)
 }
 
 static void
+test_a_rolling_restart_shows_two_generations_and_its_failure(void **state)
+{
+	static const char json[] =
+	    "{\"ok\":true,\"status\":{\"supervisor\":{},\"services\":["
+	    "{\"name\":\"users\",\"state\":\"ready\",\"rolled_back\":"
+	    "\"users/1: rolled back: exited 3\",\"instances\":["
+	    "{\"index\":1,\"state\":\"ready\",\"pid\":100,"
+	    "\"generation\":1,\"since\":1000,\"beside\":false},"
+	    "{\"index\":1,\"state\":\"starting\",\"pid\":101,"
+	    "\"generation\":2,\"since\":1190,\"beside\":true}]}]}}";
+	const struct cmd_status_view view = { .now = 1192,
+		.width = 80,
+		.service = "users" };
+	int rc;
+	char *text = print(json, &view, &rc);
+
+	(void)state;
+	assert_int_equal(rc, 0);
+	assert_string_equal(text,
+	    "SERVICE/INSTANCE STATE        PID   GEN   SINCE LAST EXIT, "
+	    "REASON\n"
+	    "users/1          ready        100     1   3m12s -\n"
+	    "users/1+         starting     101     2      2s -\n"
+	    "  users/1: rolled back: exited 3\n");
+	free(text);
+}
+
+static void
 test_no_line_is_wider_than_the_view(void **state)
 {
 	static const unsigned widths[] = { 80, 81, 132, 1000 };
@@ -224,6 +252,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_each_instance_has_a_line),
+		cmocka_unit_test(
+		    test_a_rolling_restart_shows_two_generations_and_its_failure),
 		cmocka_unit_test(test_no_line_is_wider_than_the_view),
 		cmocka_unit_test(test_one_service_can_be_asked_for),
 		cmocka_unit_test(test_colours_are_asked_for),

@@ -199,6 +199,102 @@ test_the_end_of_the_supervisor_waits_for_the_last_pipe(void **state)
 	assert_string_equal(content(f), "last words\n");
 }
 
+/* Tell of a crash of svc/1, which wrote to that stream. */
+static void
+crash(struct fixture *f, const char *id, uint64_t stream, uint64_t keep)
+{
+	struct lifeline_msg msg = { .type = LIFELINE_CRASH };
+
+	msg.u.crash = (struct lifeline_crash){ .id = id,
+		.dir = f->dir,
+		.keep = keep,
+		.max_size = 1000 * 1000,
+		.stream = stream,
+		.name = "svc",
+		.label = "svc/1",
+		.json = "{\"id\":1}" };
+	send_msg(f, &msg, -1);
+}
+
+/* The text of a bundle, which is removed; "none" when there is none. */
+static const char *
+take_bundle(struct fixture *f, const char *id)
+{
+	static char text[4096];
+	char path[192];
+	FILE *in;
+
+	snprintf(path, sizeof(path), "%s/%s.json", f->dir, id);
+	in = fopen(path, "r");
+	if (in == NULL)
+		return "none";
+	text[fread(text, 1, sizeof(text) - 1, in)] = '\0';
+	fclose(in);
+	remove(path);
+	return text;
+}
+
+#define ID_ONE "svc-1-1-20260101T000000Z"
+#define ID_TWO "svc-1-2-20260102T000000Z"
+
+static void
+test_a_bundle_gets_the_last_words_of_the_dead(void **state)
+{
+	struct fixture *f = *state;
+	int a = add_stream(f, 7, "svc", "svc/1");
+	const char *text;
+
+	say(a, "one\n");
+	turn(f);
+	crash(f, ID_ONE, 7, 9);
+	turn(f);
+	assert_string_equal(take_bundle(f, ID_ONE), "none");
+	say(a, "last words");
+	close(a);
+	turn(f);
+	text = take_bundle(f, ID_ONE);
+	assert_memory_equal(text, "{\"id\":1,\"log\":[\"20", 18);
+	assert_non_null(strstr(text, "Z one\",\"20"));
+	assert_non_null(strstr(text, "Z last words\"]}\n"));
+}
+
+static void
+test_a_bundle_of_a_stream_that_is_over_is_written_at_once(void **state)
+{
+	struct fixture *f = *state;
+
+	crash(f, ID_ONE, 7, 9);
+	crash(f, "../evil", 7, 9);
+	turn(f);
+	assert_string_equal(take_bundle(f, ID_ONE), "{\"id\":1,\"log\":[]}\n");
+}
+
+static void
+test_bundles_beyond_their_number_are_removed(void **state)
+{
+	struct fixture *f = *state;
+
+	crash(f, ID_ONE, 7, 1);
+	crash(f, ID_TWO, 7, 1);
+	turn(f);
+	assert_string_equal(take_bundle(f, ID_ONE), "none");
+	assert_string_not_equal(take_bundle(f, ID_TWO), "none");
+}
+
+static void
+test_a_bundle_that_waits_is_written_at_the_end(void **state)
+{
+	struct fixture *f = *state;
+	int a = add_stream(f, 7, "svc", "svc/1");
+
+	turn(f);
+	crash(f, ID_ONE, 7, 9);
+	turn(f);
+	logger_free(&f->logger);
+	assert_string_equal(take_bundle(f, ID_ONE), "{\"id\":1,\"log\":[]}\n");
+	close(a);
+}
+
 static void
 test_names_that_leave_the_directory_are_refused(void **state)
 {
@@ -224,6 +320,10 @@ main(void)
 		T(test_lines_are_echoed_to_the_console),
 		T(test_stop_writes_what_is_in_the_pipes_and_ends),
 		T(test_the_end_of_the_supervisor_waits_for_the_last_pipe),
+		T(test_a_bundle_gets_the_last_words_of_the_dead),
+		T(test_a_bundle_of_a_stream_that_is_over_is_written_at_once),
+		T(test_bundles_beyond_their_number_are_removed),
+		T(test_a_bundle_that_waits_is_written_at_the_end),
 		T(test_names_that_leave_the_directory_are_refused),
 	};
 

@@ -29,6 +29,8 @@ test_known_lines_are_found_and_all_others_skipped(void **state)
 		{ "STATUS=a\nSTATUS=b", NOTIFY_STATUS, "b" },
 		{ "", 0, "" },
 		{ "\n\n\n", 0, "" },
+		{ "WATCHDOG=trigger", NOTIFY_TRIGGER, "" },
+		{ "WATCHDOG=triggers", 0, "" },
 		{ "READY=0", 0, "" },
 		{ "READY=10", 0, "" },
 		{ "READY", 0, "" },
@@ -44,6 +46,35 @@ test_known_lines_are_found_and_all_others_skipped(void **state)
 		notify_parse(cases[i].text, strlen(cases[i].text), &msg);
 		assert_int_equal(msg.flags, cases[i].flags);
 		assert_string_equal(msg.status, cases[i].status);
+	}
+}
+
+static void
+test_a_watchdog_period_is_a_number_within_bounds(void **state)
+{
+	static const struct {
+		const char *text;
+		unsigned flags;
+		int64_t watchdog_us;
+	} cases[] = {
+		{ "WATCHDOG_USEC=1500000", NOTIFY_PERIOD, 1500000 },
+		{ "WATCHDOG_USEC=0", NOTIFY_PERIOD, 0 },
+		{ "WATCHDOG=1\nWATCHDOG_USEC=7\n",
+		    NOTIFY_PERIOD | NOTIFY_WATCHDOG, 7 },
+		{ "WATCHDOG_USEC=99999999999999999999999999", NOTIFY_PERIOD,
+		    NOTIFY_PERIOD_MAX_US },
+		{ "WATCHDOG_USEC=", 0, 0 },
+		{ "WATCHDOG_USEC=-1", 0, 0 },
+		{ "WATCHDOG_USEC=12x", 0, 0 },
+		{ "WATCHDOG_USEC= 12", 0, 0 },
+	};
+	struct notify_msg msg;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		notify_parse(cases[i].text, strlen(cases[i].text), &msg);
+		assert_int_equal(msg.flags, cases[i].flags);
+		assert_int_equal(msg.watchdog_us, cases[i].watchdog_us);
 	}
 }
 
@@ -84,6 +115,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 		    test_known_lines_are_found_and_all_others_skipped),
+		cmocka_unit_test(
+		    test_a_watchdog_period_is_a_number_within_bounds),
 		cmocka_unit_test(test_a_long_status_is_cut),
 		cmocka_unit_test(
 		    test_cut_off_at_every_byte_nothing_is_read_behind_the_end),

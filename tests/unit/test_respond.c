@@ -31,7 +31,9 @@ enum {
 	HEAD = 1,
 	CLOSE = 2,
 	OLD = 4, /* HTTP/1.0 */
-	MSGPACK = 8
+	MSGPACK = 8,
+	BRIEF = 16,
+	FALLBACK = 32
 };
 
 static struct respond
@@ -41,6 +43,8 @@ surround(struct buf *out, unsigned flags)
 		.minor = (flags & OLD) != 0 ? 0 : 1,
 		.is_head = (flags & HEAD) != 0,
 		.keep_alive = (flags & CLOSE) == 0,
+		.is_brief = (flags & BRIEF) != 0,
+		.fallback = (flags & FALLBACK) != 0 ? "5xx" : NULL,
 		.date = DATE,
 		.request_id = "id-1",
 		.request_id_len = 4 };
@@ -290,6 +294,45 @@ test_a_streamed_response_is_these_bytes(void **state)
 	}
 }
 
+static void
+test_a_fallback_names_the_failure_that_it_is_in_place_of(void **state)
+{
+	static const struct respond_body body = { (const uint8_t *)"hi", 2,
+		"a/b", 3, false };
+	struct frame frame = { .status = 200,
+		.meta = (const uint8_t *)"\x81\xaf"
+					 "X-MSVC-Fallback\xa4"
+					 "down",
+		.meta_len = 22 };
+	struct buf out = { 0 };
+	struct respond respond = surround(&out, FALLBACK);
+
+	(void)state;
+	assert_int_equal(respond_body(&respond, 200, &body), 2);
+	check_text("a body", &out,
+	    "HTTP/1.1 200 OK\r\n" FIRST
+	    "X-Msvc-Fallback: 5xx\r\nContent-Type: a/b\r\n"
+	    "Content-Length: 2\r\n\r\nhi");
+	respond = surround(&out, FALLBACK | HEAD);
+	assert_int_equal(respond_body(&respond, 200, &body), 0);
+	check_text("a body of HEAD", &out,
+	    "HTTP/1.1 200 OK\r\n" FIRST
+	    "X-Msvc-Fallback: 5xx\r\nContent-Type: a/b\r\n"
+	    "Content-Length: 2\r\n\r\n");
+	respond = surround(&out, FALLBACK);
+	respond_frame(&respond, &frame, &body);
+	check_text("a service", &out,
+	    "HTTP/1.1 200 OK\r\n" FIRST
+	    "X-Msvc-Fallback: 5xx\r\nContent-Type: a/b\r\n"
+	    "Content-Length: 2\r\n\r\nhi");
+	respond = surround(&out, 0);
+	respond_frame(&respond, &frame, &body);
+	check_text("the fallback of another router", &out,
+	    "HTTP/1.1 200 OK\r\n" FIRST
+	    "X-MSVC-Fallback: down\r\nContent-Type: a/b\r\n"
+	    "Content-Length: 2\r\n\r\nhi");
+}
+
 #define PROBLEM "Content-Type: application/problem+json\r\n"
 
 static const struct {
@@ -320,6 +363,36 @@ static const struct {
 	    "Unavailable\",\"status\":503,\"detail\":\"d\",\"cause\":"
 	    "\"c\",\"service\":\"s\",\"instance\":2,\"retry_after\":7,"
 	    "\"offset\":0}" },
+	{ "in brief no more than the cause",
+	    { .status = 503,
+		.cause = "c",
+		.detail = "d",
+		.service = "s",
+		.instance = 2,
+		.retry_after = 7,
+		.offset = -1 },
+	    BRIEF,
+	    "HTTP/1.1 503 Service Unavailable\r\n" FIRST
+	    "Retry-After: 7\r\n" PROBLEM "Content-Length: 93\r\n\r\n"
+	    "{\"type\":\"about:blank\",\"title\":\"Service "
+	    "Unavailable\",\"status\":503,\"cause\":\"c\","
+	    "\"retry_after\":7}" },
+	{ "in brief what a client did wrong is told",
+	    { .status = 499, .cause = "c", .detail = "d", .offset = 5 }, BRIEF,
+	    "HTTP/1.1 499 Status\r\n" FIRST PROBLEM "Content-Length: 88\r\n\r\n"
+	    "{\"type\":\"about:blank\",\"title\":\"Status\","
+	    "\"status\":499,\"detail\":\"d\",\"cause\":\"c\","
+	    "\"offset\":5}" },
+	{ "in brief what is said of a service is not",
+	    { .status = 418,
+		.cause = "c",
+		.detail = "d",
+		.service = "s",
+		.offset = -1 },
+	    BRIEF,
+	    "HTTP/1.1 418 Status\r\n" FIRST PROBLEM "Content-Length: 64\r\n\r\n"
+	    "{\"type\":\"about:blank\",\"title\":\"Status\","
+	    "\"status\":418,\"cause\":\"c\"}" },
 	{ "OPTIONS",
 	    { .status = 204, .cause = "c", .offset = -1, .allow = "GET, HEAD" },
 	    0, "HTTP/1.1 204 No Content\r\n" FIRST "Allow: GET, HEAD\r\n\r\n" },
@@ -359,6 +432,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+		    test_a_fallback_names_the_failure_that_it_is_in_place_of),
 		cmocka_unit_test(test_a_whole_response_is_these_bytes),
 		cmocka_unit_test(
 		    test_a_response_that_makes_no_sense_has_a_reason),

@@ -1,5 +1,6 @@
 /* The restart policy: state x event, and what the end of a process means. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -39,6 +40,30 @@ static const struct {
 	    INSTANCE_EV_TIMER, INSTANCE_DO_TERM, STATE_STOPPING },
 	{ "a draining one is not ready again", STATE_DRAINING,
 	    INSTANCE_EV_READY, INSTANCE_DO_NOTHING, STATE_DRAINING },
+	{ "drain keeps the process", STATE_READY, INSTANCE_EV_DRAIN,
+	    INSTANCE_DO_DRAIN, STATE_DRAINING },
+	{ "one that starts has nothing to drain", STATE_STARTING,
+	    INSTANCE_EV_DRAIN, INSTANCE_DO_NOTHING, STATE_STARTING },
+	{ "undrain", STATE_DRAINING, INSTANCE_EV_UNDRAIN, INSTANCE_DO_TELL,
+	    STATE_READY },
+	{ "undrain of one that stops is nothing", STATE_STOPPING,
+	    INSTANCE_EV_UNDRAIN, INSTANCE_DO_NOTHING, STATE_STOPPING },
+	{ "a drained one may say that it stops", STATE_DRAINING,
+	    INSTANCE_EV_STOPPING, INSTANCE_DO_LINGER, STATE_DRAINING },
+	{ "one that hangs gets nothing new, others in it may finish",
+	    STATE_READY, INSTANCE_EV_HUNG, INSTANCE_DO_DOUBT, STATE_DRAINING },
+	{ "a drained one may hang too", STATE_DRAINING, INSTANCE_EV_HUNG,
+	    INSTANCE_DO_DOUBT, STATE_DRAINING },
+	{ "hung for good is aborted", STATE_DRAINING, INSTANCE_EV_STUCK,
+	    INSTANCE_DO_ABORT, STATE_STOPPING },
+	{ "silent while ready is aborted", STATE_READY, INSTANCE_EV_STUCK,
+	    INSTANCE_DO_ABORT, STATE_STOPPING },
+	{ "silence before it is ready means nothing", STATE_STARTING,
+	    INSTANCE_EV_STUCK, INSTANCE_DO_NOTHING, STATE_STARTING },
+	{ "an abort is not repeated", STATE_STOPPING, INSTANCE_EV_STUCK,
+	    INSTANCE_DO_NOTHING, STATE_STOPPING },
+	{ "who has a successor waits for it", STATE_READY, INSTANCE_EV_YIELD,
+	    INSTANCE_DO_TELL, INSTANCE_WAITING },
 	{ "stop of a ready one", STATE_READY, INSTANCE_EV_DOWN,
 	    INSTANCE_DO_TERM, STATE_STOPPING },
 	{ "no answer to TERM is killed", STATE_STOPPING, INSTANCE_EV_TIMER,
@@ -113,6 +138,48 @@ test_every_state_with_a_process_knows_each_end_of_it(void **state)
 			    (enum instance_event)event);
 			assert_int_not_equal(step.action, INSTANCE_DO_NOTHING);
 		}
+	}
+}
+
+static void
+test_a_death_is_suspect_when_a_request_may_have_caused_it(void **state)
+{
+	enum {
+		EXIT = 0x100 /* wait(2): the code is the second byte */
+	};
+	static const struct {
+		const char *claim;
+		int status;
+		bool was_ready, is_asked, is_hung;
+		unsigned death;
+	} cases[] = {
+		{ "segv", SIGSEGV, true, false, false, DEATH_SUSPECT },
+		{ "abort", SIGABRT, true, false, false, DEATH_SUSPECT },
+		{ "bus", SIGBUS, true, false, false, DEATH_SUSPECT },
+		{ "ill", SIGILL, true, false, false, DEATH_SUSPECT },
+		{ "fpe", SIGFPE, true, false, false, DEATH_SUSPECT },
+		{ "sys", SIGSYS, true, false, false, DEATH_SUSPECT },
+		{ "trap", SIGTRAP, true, false, false, DEATH_SUSPECT },
+		{ "kill", SIGKILL, true, false, false, DEATH_OTHER },
+		{ "term", SIGTERM, true, false, false, DEATH_OTHER },
+		{ "exit 1", 1 * EXIT, true, false, false, DEATH_SUSPECT },
+		{ "exit 0", 0, true, false, false, DEATH_OTHER },
+		{ "exit 2 is a success code", 2 * EXIT, true, false, false,
+		    DEATH_OTHER },
+		{ "before it was ready", SIGSEGV, false, false, false,
+		    DEATH_OTHER },
+		{ "asked to stop", SIGSEGV, true, true, false, DEATH_OTHER },
+		{ "asked, exit 1", 1 * EXIT, true, true, false, DEATH_OTHER },
+		{ "hung, aborted", SIGABRT, true, true, true, DEATH_SUSPECT },
+		{ "hung, killed", SIGKILL, true, true, true, DEATH_SUSPECT },
+	};
+	static const uint8_t codes[32] = { 1 << 2 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		if (exit_death(cases[i].status, codes, cases[i].was_ready,
+			cases[i].is_asked, cases[i].is_hung) != cases[i].death)
+			fail_msg("%s: not %u", cases[i].claim, cases[i].death);
 	}
 }
 
@@ -196,6 +263,8 @@ main(void)
 		    test_no_state_without_a_process_ends_or_signals_one),
 		cmocka_unit_test(
 		    test_every_state_with_a_process_knows_each_end_of_it),
+		cmocka_unit_test(
+		    test_a_death_is_suspect_when_a_request_may_have_caused_it),
 		cmocka_unit_test(test_the_policy_decides_what_an_end_means),
 		cmocka_unit_test(test_an_exit_is_told_in_words),
 	};

@@ -18,12 +18,32 @@
 static struct snapshot *
 picture(void)
 {
-	static const struct lifeline_service users = { "users", 1, 5000, "",
-		true };
+	static const struct lifeline_service users = { .name = "users",
+		.instances = 1,
+		.timeout_ms = 5000,
+		.url = "",
+		.is_enabled = true };
 	static const struct lifeline_route routes[] = {
-		{ "GET /users/{id}", "users", "", 0, 0, "one" },
-		{ "POST /users", "users", "users.add", 100, 10, "add" },
-		{ "/files/*", "users", "", 0, 0, "files" },
+		{ .pattern = "GET /users/{id}",
+		    .service = "users",
+		    .op = "",
+		    .name = "one",
+		    .fallback_text = "",
+		    .fallback_type = "" },
+		{ .pattern = "POST /users",
+		    .service = "users",
+		    .op = "users.add",
+		    .timeout_ms = 100,
+		    .max_body = 10,
+		    .name = "add",
+		    .fallback_text = "",
+		    .fallback_type = "" },
+		{ .pattern = "/files/*",
+		    .service = "users",
+		    .op = "",
+		    .name = "files",
+		    .fallback_text = "",
+		    .fallback_type = "" },
 	};
 	struct snapshot *snapshot = snapshot_new();
 
@@ -105,7 +125,11 @@ services_are_found_by_name_in_whatever_order_they_came(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 5; i++) {
-		struct lifeline_service service = { names[i], 1, 1, "", true };
+		struct lifeline_service service = { .name = names[i],
+			.instances = 1,
+			.timeout_ms = 1,
+			.url = "",
+			.is_enabled = true };
 
 		assert_int_equal(snapshot_add_service(snapshot, &service, NULL),
 		    0);
@@ -139,6 +163,54 @@ percent_decoding_leaves_alone_what_is_no_escape(void **state)
 }
 
 static void
+a_fallback_service_is_found_behind_the_route_that_names_it(void **state)
+{
+	static const struct {
+		uint64_t fallback;
+		const char *text;
+		unsigned kind, failures;
+		const char *service;
+	} cases[] = {
+		{ FALLBACK_SERVICE, "later", FALLBACK_SERVICE, 3, "later" },
+		{ FALLBACK_SERVICE, "nosuch", FALLBACK_NONE, 0, NULL },
+		{ FALLBACK_BODY, "later", FALLBACK_BODY, 3, NULL },
+		{ FALLBACK_NONE, "", FALLBACK_NONE, 0, NULL },
+		{ 99, "later", FALLBACK_NONE, 0, NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct lifeline_service service = { .name = "first",
+			.url = "" };
+		struct lifeline_route from = { .pattern = "/a",
+			.service = "first",
+			.op = "",
+			.name = "a",
+			.fallback = cases[i].fallback,
+			.fallback_on = 3 | 64,
+			.fallback_text = cases[i].text,
+			.fallback_type = "" };
+		struct snapshot *snapshot = snapshot_new();
+		const struct snapshot_route *route;
+
+		snapshot_add_service(snapshot, &service, NULL);
+		snapshot_add_route(snapshot, &from, NULL);
+		service.name = "later";
+		snapshot_add_service(snapshot, &service, NULL);
+		snapshot_seal(snapshot);
+		route = snapshot->routes[0];
+		assert_int_equal(route->fallback, cases[i].kind);
+		assert_int_equal(route->fallback_on, cases[i].failures);
+		if (cases[i].service == NULL)
+			assert_null(route->fallback_service);
+		else
+			assert_string_equal(route->fallback_service->name,
+			    cases[i].service);
+		snapshot_unref(&snapshot);
+	}
+}
+
+static void
 a_problem_is_json_that_names_the_cause(void **state)
 {
 	struct problem problem;
@@ -151,7 +223,7 @@ a_problem_is_json_that_names_the_cause(void **state)
 	problem.instance = 2;
 	problem.retry_after = 3;
 	problem.offset = 0;
-	problem_put_json(&problem, &buf);
+	problem_put_json(&problem, false, &buf);
 	json =
 	    json_loadb((const char *)buf_front(&buf), buf_count(&buf), 0, NULL);
 	assert_non_null(json);
@@ -178,6 +250,8 @@ main(void)
 		    services_are_found_by_name_in_whatever_order_they_came),
 		cmocka_unit_test(
 		    percent_decoding_leaves_alone_what_is_no_escape),
+		cmocka_unit_test(
+		    a_fallback_service_is_found_behind_the_route_that_names_it),
 		cmocka_unit_test(a_problem_is_json_that_names_the_cause),
 	};
 

@@ -15,6 +15,7 @@
 
 #include "ipc/frame.h"
 #include "ipc/launch.h"
+#include "ipc/ledger.h"
 #include "ipc/log.h"
 #include "ipc/mp.h"
 #include "svc/core.h"
@@ -83,10 +84,11 @@ has_status(void)
 	return caller.status != 0;
 }
 
+/* Both have read HELLO, and the service has mapped the ledger. */
 static bool
 is_linked(void)
 {
-	return link_has_hello(caller.link);
+	return link_has_hello(caller.link) && conn_has_router(svc);
 }
 
 static bool
@@ -126,6 +128,7 @@ ask(uint32_t id, const char *op, const char *key, int64_t value)
 	struct buf *buf = link_begin(caller.link, id, NULL);
 
 	caller.status = 0;
+	ledger_offer(link_ledger(caller.link), id);
 	frame_put_request(buf, id, op, strlen(op));
 	mp_put_map(buf, key != NULL);
 	if (key != NULL) {
@@ -273,6 +276,34 @@ burn(struct svc_request *req, void *arg)
 	while (core_now_us() - start_us < CORE_SLICE_US / 2)
 		;
 	count_run(req, arg);
+}
+
+static void
+reply_deadline(struct svc_request *req, void *arg)
+{
+	char text[32];
+
+	(void)arg;
+	(void)snprintf(text, sizeof(text), "%lld",
+	    (long long)svc_deadline_ms(req));
+	svc_reply_raw(req, 200, "text/plain", text, strlen(text));
+}
+
+/* With more time than there is. */
+static void
+call_deadline(struct svc_request *req, void *arg)
+{
+	(void)arg;
+	svc_call(req, "deadline", NULL, 1000000, pass_on, req);
+}
+
+static void
+call_too_late(struct svc_request *req, void *arg)
+{
+	(void)arg;
+	while (svc_deadline_ms(req) > 0)
+		;
+	svc_call(req, "count", NULL, 1000, note_answer, NULL);
 }
 
 static void
@@ -441,6 +472,9 @@ set_up(void **state)
 	svc_handle(svc, "params", reply_params, NULL);
 	svc_handle(svc, "huge", reply_huge, NULL);
 	svc_handle(svc, "late_call", answer_then_call, NULL);
+	svc_handle(svc, "deadline", reply_deadline, NULL);
+	svc_handle(svc, "call_deadline", call_deadline, NULL);
+	svc_handle(svc, "call_too_late", call_too_late, NULL);
 	svc_handle(svc, "POST /traces/{id}", leave_traces, NULL);
 	svc_handle(svc, "no_traces", find_no_traces, NULL);
 	assert_string_equal(svc->mistake.text, "");
@@ -764,6 +798,145 @@ an_event_too_large_is_dropped_alone(void **state)
 	assert_int_equal(svc->bus.dropped, 0);
 }
 
+static enum ledger_state
+state_of(uint32_t id)
+{
+	return ledger_state(link_ledger(caller.link), id);
+}
+
+static void
+cancel(uint32_t id)
+{
+	frame_put_cancel(link_begin(caller.link, id, NULL), id);
+	link_end(caller.link);
+}
+
+static void
+a_request_that_was_taken_back_does_not_run(void **state)
+{
+	(void)state;
+	ask(1, "count", NULL, 0);
+	assert_true(ledger_revoke(link_ledger(caller.link), 1));
+	ask(2, "count", NULL, 0);
+	ledger_clear(link_ledger(caller.link), 2);
+	ask(3, "GET /users/7", NULL, 0);
+	turn_until(has_status);
+	assert_int_equal(ran, 0);
+	assert_int_equal(caller.count, 1); /* nothing was sent for the two */
+	assert_int_equal(svc->request_count, 0);
+	assert_int_equal(state_of(1), LEDGER_REVOKED);
+	assert_int_equal(state_of(2), LEDGER_FREE);
+	/* Nor is one refused aloud that was taken back. */
+	svc->request_count += CORE_REQUEST_MAX;
+	ask(4, "count", NULL, 0);
+	assert_true(ledger_revoke(link_ledger(caller.link), 4));
+	ask(5, "count", NULL, 0);
+	turn_until(has_status);
+	svc->request_count -= CORE_REQUEST_MAX;
+	assert_int_equal(caller.status, 503);
+	assert_int_equal(caller.count, 2);
+	assert_int_equal(state_of(5), LEDGER_DONE);
+}
+
+static void
+a_request_beyond_the_ledger_runs(void **state)
+{
+	(void)state;
+	ask(LEDGER_SLOTS + 5, "count", NULL, 0);
+	turn_until(has_status);
+	assert_int_equal(ran, 1);
+	assert_int_equal(state_of(LEDGER_SLOTS + 5), LEDGER_TAKEN);
+}
+
+static void
+the_ledger_tells_what_became_of_a_request(void **state)
+{
+	(void)state;
+	ask(1, "keep", NULL, 0);
+	assert_int_equal(state_of(1), LEDGER_OFFERED);
+	turn_until(is_kept);
+	assert_int_equal(state_of(1), LEDGER_TAKEN);
+	svc_reply(kept, 200, NULL);
+	assert_int_equal(state_of(1), LEDGER_DONE);
+
+	ask(2, "watch", NULL, 0);
+	ask(3, "count", ":deadline-ms", 0);
+	ask(4, "nothing", NULL, 0);
+	turn_until(has_status);
+	assert_int_equal(state_of(2), LEDGER_TAKEN);
+	assert_int_equal(state_of(3), LEDGER_OFFERED); /* unseen */
+	assert_int_equal(state_of(4), LEDGER_DONE);
+	cancel(2);
+	turn_until(is_cancelled);
+	assert_int_equal(state_of(2), LEDGER_DONE);
+}
+
+static void
+a_streamed_answer_is_done_with_its_last_piece(void **state)
+{
+	(void)state;
+	ask(1, "stream", NULL, 0);
+	turn_until(has_status);
+	assert_int_equal(state_of(1), LEDGER_TAKEN);
+	frame_put_credit(link_begin(caller.link, 1, NULL), 1, 1000000);
+	link_end(caller.link);
+	turn_until(is_last);
+	assert_int_equal(state_of(1), LEDGER_DONE);
+}
+
+/* The caller says nothing, as a plain one or a router that hangs. */
+static void
+a_passed_deadline_reaches_the_handler(void **state)
+{
+	(void)state;
+	ask(1, "watch", ":deadline-ms", 10);
+	turn_until(is_cancelled);
+	turn_until(is_idle);
+	assert_int_equal(cancelled, 1);
+	assert_int_equal(caller.count, 0);
+	assert_int_equal(state_of(1), LEDGER_DONE);
+}
+
+static void
+a_stream_may_outlast_its_deadline(void **state)
+{
+	(void)state;
+	ask(1, "stall", ":deadline-ms", 10);
+	turn_until(has_status);
+	svc_on_cancel(kept, count_cancel, NULL);
+	while (svc_deadline_ms(kept) > 0)
+		assert_int_equal(loop_turn(svc->loop, 1, NULL), 0);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(loop_turn(svc->loop, 2, NULL), 0);
+	assert_int_equal(cancelled, 0);
+	svc_stream_end(kept);
+	turn_until(is_last);
+}
+
+static void
+a_call_has_no_more_time_than_its_request(void **state)
+{
+	long left_ms;
+
+	(void)state;
+	ask(1, "call_deadline", ":deadline-ms", 50000);
+	turn_until(has_status);
+	left_ms = strtol(caller.body, NULL, 10);
+	assert_in_range(left_ms, 40000, 50000);
+}
+
+static void
+a_call_without_time_left_fails_at_once_and_is_not_made(void **state)
+{
+	(void)state;
+	ask(1, "call_too_late", ":deadline-ms", 3);
+	turn_until(is_answered);
+	turn_until(is_idle);
+	assert_int_equal(answered, 504);
+	assert_int_equal(ran, 0);
+	assert_false(svc->caller.dialer.is_started);
+}
+
 int
 main(void)
 {
@@ -790,6 +963,14 @@ main(void)
 		TEST(only_requests_that_are_waited_for_hold_up_a_stop),
 		TEST(a_timer_for_never_does_not_fire),
 		TEST(an_event_too_large_is_dropped_alone),
+		TEST(a_request_that_was_taken_back_does_not_run),
+		TEST(a_request_beyond_the_ledger_runs),
+		TEST(the_ledger_tells_what_became_of_a_request),
+		TEST(a_streamed_answer_is_done_with_its_last_piece),
+		TEST(a_passed_deadline_reaches_the_handler),
+		TEST(a_stream_may_outlast_its_deadline),
+		TEST(a_call_has_no_more_time_than_its_request),
+		TEST(a_call_without_time_left_fails_at_once_and_is_not_made),
 	};
 	char path[64];
 	int failed;

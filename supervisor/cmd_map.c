@@ -1,0 +1,109 @@
+#include "cmd_map.h"
+
+#include <string.h>
+
+#include "ipc/buf.h"
+
+struct mp_reader
+cmd_map_open(const struct buf *mp)
+{
+	struct mp_reader map = { buf_front(mp), buf_front(mp) };
+
+	if (map.pos != NULL)
+		map.end = map.pos + buf_count(mp);
+	return map;
+}
+
+struct mp_reader
+cmd_map_find(struct mp_reader map, const char *key)
+{
+	struct mp_reader value = { map.end, map.end };
+
+	if (map.pos != NULL)
+		mp_map_find(map.pos, (size_t)(map.end - map.pos), key, &value);
+	return value;
+}
+
+struct cmd_text
+cmd_map_text(struct mp_reader map, const char *key)
+{
+	struct mp_reader value = cmd_map_find(map, key);
+	struct cmd_text text;
+
+	if (mp_get_str(&value, &text.str, &text.len) == 0 && text.len > 0)
+		return text;
+	return (struct cmd_text){ "-", 1 };
+}
+
+int64_t
+cmd_map_int(struct mp_reader map, const char *key)
+{
+	struct mp_reader value = cmd_map_find(map, key);
+	int64_t number = 0;
+
+	(void)mp_get_int(&value, &number);
+	return number;
+}
+
+bool
+cmd_map_bool(struct mp_reader map, const char *key)
+{
+	struct mp_reader value = cmd_map_find(map, key);
+	bool is = false;
+
+	(void)mp_get_bool(&value, &is);
+	return is;
+}
+
+bool
+cmd_map_has(struct mp_reader map, const char *key)
+{
+	struct mp_reader value = cmd_map_find(map, key);
+	enum mp_type type = mp_peek(&value);
+
+	return type != MP_END && type != MP_NIL && type != MP_BAD;
+}
+
+uint32_t
+cmd_map_items(struct mp_reader map, const char *key, struct mp_reader *items_r)
+{
+	uint32_t count = 0;
+
+	*items_r = cmd_map_find(map, key);
+	if (mp_get_array(items_r, &count) == -1)
+		return 0;
+	return count;
+}
+
+bool
+cmd_map_next(struct mp_reader *items, struct mp_reader *item_r)
+{
+	item_r->pos = items->pos;
+	if (items->pos == NULL || mp_skip(items) == -1)
+		return false;
+	item_r->end = items->pos;
+	return true;
+}
+
+/* What would speak to a terminal: U+0080 to U+009F as well as C0 and DEL. */
+static bool
+cmd_map_is_control(const unsigned char *at, size_t len)
+{
+	if (at[0] == 0xc2 && len > 1)
+		return at[1] >= 0x80 && at[1] <= 0x9f;
+	return at[0] < 0x20 || at[0] == 0x7f;
+}
+
+int
+cmd_map_print(struct cmd_text text, size_t max, FILE *out)
+{
+	const unsigned char *at = (const unsigned char *)text.str;
+	bool is_cut = text.len > max;
+	size_t len = is_cut ? max - 1 : text.len;
+
+	for (size_t i = 0; i < len; i++)
+		putc(cmd_map_is_control(at + i, len - i) ? '?' : at[i], out);
+	if (is_cut)
+		putc('~', out);
+	return (int)len + (is_cut ? 1 : 0);
+}

@@ -1,0 +1,238 @@
+#include "crash.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "conf/conf.h"
+#include "crash_json.h"
+#include "crash_oom.h"
+#include "ipc/buf.h"
+#include "ipc/lifeline.h"
+#include "ipc/log.h"
+#include "supervisor.h"
+
+enum {
+	/* Leaves room in a packet for the facts and its other items. */
+	CRASH_BYTES_MAX = LIFELINE_PACKET_MAX - 32 * 1024
+};
+
+struct crash {
+	TAILQ_ENTRY(crash) link;
+	struct crashes *crashes; /* borrowed */
+	struct loop_timer timer; /* when it has waited long enough */
+	char id[CRASH_ID_MAX];
+	char service[64];
+	unsigned index;
+	uint64_t generation, stream;
+	struct buf facts, requests; /* JSON, see crash_json.h */
+	unsigned listed;
+	uint64_t total;
+};
+
+static void
+crash_free(struct crash **crashp)
+{
+	struct crash *crash = *crashp;
+
+	*crashp = NULL;
+	TAILQ_REMOVE(&crash->crashes->pending, crash, link);
+	crash->crashes->count--;
+	loop_timer_drop(crash->crashes->sup->loop, &crash->timer);
+	buf_fini(&crash->facts);
+	buf_fini(&crash->requests);
+	free(crash);
+}
+
+void
+crashes_init(struct crashes *crashes, struct supervise *sup)
+{
+	crashes->sup = sup;
+	crashes->count = 0;
+	crashes->oom_fd = crash_oom_open();
+	crashes->oom_known = crash_oom_read(crashes->oom_fd);
+	TAILQ_INIT(&crashes->pending);
+}
+
+void
+crashes_fini(struct crashes *crashes)
+{
+	struct crash *crash;
+
+	if (crashes->sup == NULL)
+		return;
+	while ((crash = TAILQ_FIRST(&crashes->pending)) != NULL)
+		crash_free(&crash);
+	if (crashes->oom_fd != -1)
+		close(crashes->oom_fd);
+	crashes->sup = NULL;
+}
+
+static void
+crash_wait(struct crash *crash)
+{
+	struct loop *loop = crash->crashes->sup->loop;
+
+	loop_timer_set(loop, &crash->timer,
+	    loop_now_us(loop) + CRASH_WAIT_MS * 1000LL);
+}
+
+static void
+crash_send(const struct crash *crash, const char *json)
+{
+	struct supervise *sup = crash->crashes->sup;
+	struct lifeline_msg msg = { .type = LIFELINE_CRASH };
+	char label[96];
+
+	snprintf(label, sizeof(label), "%s/%u", crash->service, crash->index);
+	msg.u.crash = (struct lifeline_crash){
+		.id = crash->id,
+		.dir = sup->conf->crash_dir,
+		.keep = sup->conf->crash_keep,
+		.max_size = sup->conf->crash_max_size,
+		.stream = crash->stream,
+		.name = crash->service,
+		.label = label,
+		.json = json,
+	};
+	feed_send(&sup->logger.feed, &msg, -1);
+}
+
+/* All is known, or nobody will tell: give it to the logger. */
+static void
+crash_finish(struct crash *crash)
+{
+	struct buf json = { 0 };
+
+	crash_json_join(&json, &crash->facts, &crash->requests, crash->total);
+	buf_append_byte(&json, '\0');
+	if (json.is_failed)
+		log_errorx("%s/%u: crash bundle %s: out of memory",
+		    crash->service, crash->index, crash->id);
+	else
+		crash_send(crash, (const char *)buf_front(&json));
+	buf_fini(&json);
+	crash_free(&crash);
+}
+
+/* A logger that is about to be there again is worth to be waited for. */
+static void
+crash_on_timer(struct loop_timer *timer)
+{
+	struct crash *crash = loop_owner(timer, struct crash, timer);
+
+	if (feed_is_open(&crash->crashes->sup->logger.feed))
+		crash_finish(crash);
+	else
+		crash_wait(crash);
+}
+
+static struct crash *
+crash_find(const struct supervise *sup, const char *service, uint64_t index,
+    uint64_t generation)
+{
+	struct crash *crash;
+
+	TAILQ_FOREACH (crash, &sup->failures.crashes.pending, link) {
+		if (crash->generation == generation && crash->index == index &&
+		    strcmp(crash->service, service) == 0)
+			return crash;
+	}
+	return NULL;
+}
+
+static struct crash *
+crash_new(struct crashes *crashes, const struct crash_facts *facts)
+{
+	struct crash *crash = calloc(1, sizeof(*crash));
+	struct timespec now;
+
+	if (crash == NULL)
+		return NULL;
+	clock_gettime(CLOCK_REALTIME, &now);
+	crash->crashes = crashes;
+	crash->timer.fn = crash_on_timer;
+	crash->index = facts->index;
+	crash->generation = facts->generation;
+	crash->stream = facts->stream;
+	snprintf(crash->service, sizeof(crash->service), "%s", facts->service);
+	crash_id_make(crash->id, facts->service, facts->index,
+	    facts->generation, now.tv_sec);
+	crash_json_facts(&crash->facts, crash->id,
+	    (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, facts);
+	TAILQ_INSERT_TAIL(&crashes->pending, crash, link);
+	crashes->count++;
+	return crash;
+}
+
+void
+crash_begin(struct supervise *sup, const struct crash_facts *facts,
+    char id_r[CRASH_ID_MAX])
+{
+	struct crashes *crashes = &sup->failures.crashes;
+	struct crash *crash;
+
+	id_r[0] = '\0';
+	if (sup->conf->crash_keep == 0)
+		return;
+	if (crashes->count >= CRASH_PENDING_MAX)
+		crash_finish(TAILQ_FIRST(&crashes->pending));
+	crash = crash_new(crashes, facts);
+	if (crash == NULL) {
+		log_error("%s/%u: crash bundle", facts->service, facts->index);
+		return;
+	}
+	memcpy(id_r, crash->id, CRASH_ID_MAX);
+	if (sup->router.state == STATE_READY ||
+	    !feed_is_open(&sup->logger.feed))
+		crash_wait(crash);
+	else
+		crash_finish(crash);
+}
+
+void
+crash_flush(struct supervise *sup)
+{
+	struct crash *crash;
+
+	while ((crash = TAILQ_FIRST(&sup->failures.crashes.pending)) != NULL)
+		crash_finish(crash);
+}
+
+void
+crash_casualty(struct supervise *sup, const struct lifeline_casualty *casualty)
+{
+	struct crash *crash = crash_find(sup, casualty->service,
+	    casualty->index, casualty->generation);
+	struct buf request = { 0 };
+
+	if (crash == NULL)
+		return;
+	crash->total++;
+	if (crash->listed >= CRASH_REQUESTS_MAX)
+		return;
+	crash_json_request(&request, casualty);
+	/* What does not fit any more is counted all the same. */
+	if (!request.is_failed &&
+	    buf_count(&crash->requests) + buf_count(&request) <
+		CRASH_BYTES_MAX) {
+		if (crash->listed++ > 0)
+			buf_append_byte(&crash->requests, ',');
+		buf_append(&crash->requests, buf_front(&request),
+		    buf_count(&request));
+	}
+	buf_fini(&request);
+}
+
+void
+crash_casualties_end(struct supervise *sup,
+    const struct lifeline_linked *linked)
+{
+	struct crash *crash =
+	    crash_find(sup, linked->service, linked->index, linked->generation);
+
+	if (crash != NULL && feed_is_open(&sup->logger.feed))
+		crash_finish(crash);
+}
