@@ -76,9 +76,20 @@ test-tsan:
 bench:
 	@tests/deps.sh build bench
 	@$(MAKEJ) all
-	@$(MAKE) --no-print-directory bench-ipc bench-call bench-entry
+	@$(MAKE) --no-print-directory bench-ipc bench-call bench-restart \
+	    bench-recover bench-entry
 bench-entry: all $(B)/bench/floor
 	@MSVC_BUILD="$(B)" tests/bench/entry.py $(BENCH_ARGS)
+
+# -- chaos: everything breaks for CHAOS_TIME seconds, and nobody may notice; a
+# CHAOS_SEED that was printed does the same again
+
+CHAOS_TIME ?= 60
+CHAOS_SEED ?=
+.PHONY: chaos
+chaos: all
+	@MSVC_BUILD="$(B)" CHAOS_TIME="$(CHAOS_TIME)" CHAOS_SEED="$(CHAOS_SEED)" \
+	    tests/chaos/chaos.py
 
 # -- lint
 
@@ -156,4 +167,5 @@ help:
 	@echo 'make fmt         settle the format'
 	@echo 'make test-asan   unit and end-to-end tests under ASan and UBSan'
 	@echo 'make test-tsan   end-to-end tests with 3 workers under TSan'
+	@echo 'make chaos       kill and stop things under load for CHAOS_TIME=60 seconds'
 	@echo 'make test-fuzz   every fuzzer for 10 seconds'
