@@ -33,3 +33,8 @@ $(B)/bench/restart: tests/bench/restart.c
 .PHONY: bench-restart
 bench-restart: all $(B)/bench/restart
 	@MSVC_BUILD="$(B)" tests/bench/restart.py $(BENCH_ARGS)
+
+# What clients notice of kills and rolling restarts.
+.PHONY: bench-recover
+bench-recover: all
+	@MSVC_BUILD="$(B)" tests/bench/recover.py $(BENCH_ARGS)
