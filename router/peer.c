@@ -110,6 +110,30 @@ clear_suspect(struct peer *peer, struct exchange *ex)
 		host->cleared(host->arg, service, print);
 }
 
+/*
+ * A new generation on trial has failed at a request that may run twice: the
+ * one that it is to replace has the better answer, or the same.
+ */
+static bool
+is_sent_to_present(struct peer *peer, struct slot *slot)
+{
+	struct upstream *upstream = peer->upstream;
+	struct exchange *ex = slot->ex;
+	struct instance *present;
+
+	if (!ex->is_idempotent || peer->index > upstream->instance_count)
+		return false;
+	present = upstream->instances[peer->index - 1];
+	if (present == NULL || present->generation >= peer->generation ||
+	    !instance_has_room(present) ||
+	    !budget_take(&upstream->budget, loop_now_us(peer->worker->loop)))
+		return false;
+	worker_count(&peer->worker->counters.retries);
+	peer_drop(peer, slot);
+	peer_send(present->peer, ex);
+	return true;
+}
+
 static void
 on_response(struct peer *peer, const struct frame *frame)
 {
@@ -132,6 +156,9 @@ on_response(struct peer *peer, const struct frame *frame)
 		    ex->service_us);
 	if (peer->upstream->is_watched && frame->status < 500)
 		clear_suspect(peer, ex);
+	if (frame->status >= 500 && !TAILQ_EMPTY(&peer->upstream->beside) &&
+	    !is_stream(frame) && is_sent_to_present(peer, slot))
+		return;
 	if (is_stream(frame) && !link_has_hello(peer->link)) {
 		doom(peer, "a streamed answer without HELLO");
 		peer_drop(peer, slot);

@@ -78,6 +78,7 @@ struct peer {
 	int64_t heard_us;  /* when the last frame came */
 	int64_t probe_us;  /* when one more is sent to see if it still is */
 	int64_t probe_pause_us;
+	int64_t told_us;         /* when the log had it; 0: not yet */
 	uint32_t stuck_count;    /* in flight, not those to see with */
 	bool is_hung;            /* a handler is long past its deadline */
 	bool is_marked;          /* the control thread waits for its end, */

@@ -21,7 +21,8 @@ enum {
 	WATCH_LEAST_US = 10 * 1000,
 	WATCH_MOST_US = 250 * 1000,
 	PROBE_FIRST_US = 500 * 1000, /* first pause between two; doubles */
-	PROBE_MOST_US = 30 * 1000 * 1000
+	PROBE_MOST_US = 30 * 1000 * 1000,
+	TELL_US = 60 * 1000 * 1000 /* between two lines about one link */
 };
 
 bool
@@ -211,15 +212,25 @@ move_on(struct peer *peer)
 	}
 }
 
+/* Handlers that block now and then must not fill the log. */
+static void
+tell_stuck(struct peer *peer, int64_t now_us)
+{
+	if (peer->told_us != 0 && now_us - peer->told_us < TELL_US)
+		return;
+	peer->told_us = now_us;
+	log_warnx("%s/%u: has begun no request for %llu ms, others take its "
+		  "requests",
+	    peer->upstream->name, peer->index,
+	    (unsigned long long)peer->upstream->rules.stall_ms);
+}
+
 /* It is, or still is. */
 static void
 find_stuck(struct peer *peer, int64_t now_us)
 {
 	if (!peer->is_stuck) {
-		log_warnx("%s/%u: has begun no request for %llu ms, others "
-			  "take its requests",
-		    peer->upstream->name, peer->index,
-		    (unsigned long long)peer->upstream->rules.stall_ms);
+		tell_stuck(peer, now_us);
 		peer->probe_pause_us = PROBE_FIRST_US;
 	} else if (now_us < peer->probe_us) {
 		return;

@@ -264,6 +264,9 @@ instance_exited(struct instance *inst, int status, const struct rusage *rusage)
 			  ? DEATH_NONE
 			  : exit_death(status, codes, inst->ready_us != 0,
 				is_asked, inst->is_hung);
+	/* What is new is to blame, not the requests that it got to see. */
+	if (inst->death == DEATH_SUSPECT && service_is_on_trial(inst))
+		inst->death = DEATH_OTHER;
 	instance_decide(inst, &end);
 	if (!is_asked && (!end.is_success || inst->is_hung))
 		instance_bundle(inst, &end, status, rusage);

@@ -16,6 +16,7 @@
  * last from the environment. Of that, these change what all requests get:
  *
  * FAULT_START_MS  ready only so long after the start
+ * FAULT_CRASH     every request aborts it
  * FAULT_SLOW_MS   every answer comes so much later
  * FAULT_CODE      every answer has this status
  * FAULT_ONLY      the last two are for the instance of this number alone
@@ -228,6 +229,8 @@ misbehave(struct svc_request *req, void *arg)
 	const char *name = strrchr(svc_request_path(req), '/');
 
 	(void)arg;
+	if (env_text("FAULT_CRASH")[0] != '\0')
+		abort();
 	for (size_t i = 0;
 	     i < sizeof(faults) / sizeof(faults[0]) && name != NULL; i++)
 		if (strcmp(name, faults[i].name) == 0) {

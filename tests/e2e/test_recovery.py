@@ -334,7 +334,9 @@ def test_a_request_that_crashes_reaches_the_service_twice_at_most(msvc):
 @pytest.mark.parametrize("instances", [1, 2])
 def test_a_crowd_of_the_same_poison_kills_twice_at_most(msvc, instances):
     # Workers know of each other's equal requests only when the first crash is judged.
-    msvc.start(FAULT + f"instances = {instances}\n", router="workers = 1")
+    msvc.start(
+        FAULT + f"instances = {instances}\nretry_budget = 100\n", router="workers = 1"
+    )
     asking = [Asking(msvc, "POST", "/eat", "poison") for _ in range(16)]
     # Answers that wait to be written die with the process: a POST could not be sent again.
     good = [Asking(msvc, "PUT", "/eat", f"good {i}") for i in range(16)]

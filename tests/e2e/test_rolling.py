@@ -757,9 +757,25 @@ def test_a_version_that_answers_worse_is_rolled_back(msvc, more, why):
         load.wait_answers(10)
         result = msvc.reload(FAULT + more + "\n")
     assert result.returncode == 1
+    # What the new one failed at, the old one was asked.
+    assert load.failures == []
     assert re.search("fault/1: rolled back: " + why, result.stderr), result.stderr
     assert msvc.pid("fault") == pid and msvc.instance("fault")["state"] == "ready"
     assert msvc.get("/work").json["generation"] in (1, "1")
+
+
+def test_a_version_that_crashes_is_to_blame_and_not_what_it_was_asked(msvc):
+    msvc.start(FAULT)
+    with msvc.load("GET", "/work", connections=4) as load:
+        load.wait_answers(10)
+        for _ in range(2):
+            result = msvc.reload(FAULT + "env.FAULT_CRASH = 1\n")
+            assert result.returncode == 1
+            assert "rolled back" in result.stderr
+        load.wait_answers(10)
+    assert load.failures == []
+    assert msvc.instance("fault")["generation"] in (1, "1")
+    assert msvc.command("quarantine").stdout.count("/work") == 0
 
 
 def test_a_version_that_does_well_takes_over_under_load(msvc):
