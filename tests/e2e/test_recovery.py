@@ -151,8 +151,9 @@ def test_what_a_stopped_instance_has_not_begun_goes_to_another(msvc):
 
 
 def test_a_stopped_single_instance_gets_its_requests_when_it_goes_on(msvc):
-    msvc.start(FAULT)
-    pid = msvc.pid("fault")
+    msvc.start(FAULT, router="workers = 1")
+    # Only then the router is linked to it for certain.
+    pid = msvc.get("/").json["pid"]
     os.kill(pid, signal.SIGSTOP)
     asking = Asking(msvc, "POST", "/count", "one")
     in_flight(msvc, 1)
@@ -162,8 +163,9 @@ def test_a_stopped_single_instance_gets_its_requests_when_it_goes_on(msvc):
 
 
 def test_nothing_that_timed_out_unbegun_is_done_later(msvc):
-    msvc.start(FAULT)
-    pid = msvc.pid("fault")
+    msvc.start(FAULT, router="workers = 1")
+    # Only then the router is linked to it for certain.
+    pid = msvc.get("/").json["pid"]
     os.kill(pid, signal.SIGSTOP)
     answer = msvc.http("POST", "/count", "late", headers={"X-Request-Timeout": "100"})
     assert answer.status == 504
@@ -426,7 +428,7 @@ def test_requests_do_not_go_around_among_those_that_stand_still(msvc):
 
 def test_one_that_was_answered_before_the_crash_is_asked_again(msvc):
     msvc.start(FAULT, router="workers = 1")
-    pid = msvc.pid("fault")
+    pid = msvc.get("/").json["pid"]
     os.kill(pid, signal.SIGSTOP)
     good = Asking(msvc, "GET", "/")
     in_flight(msvc, 1)

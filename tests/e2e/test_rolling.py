@@ -28,10 +28,10 @@ home = os.path.dirname(os.path.abspath(__file__))
 here = lambda name: os.path.exists(os.path.join(home, name))
 sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 say = lambda text: sock.sendto(text.encode(), os.environ["NOTIFY_SOCKET"])
-open(os.path.join(home, "ran." + os.environ["MSVC_GENERATION"]), "w").close()
 index = os.environ["MSVC_INSTANCE"]
 if here("deaf"):
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+open(os.path.join(home, "ran." + os.environ["MSVC_GENERATION"]), "w").close()
 if here("dead." + index):
     sys.exit(4)
 while here("hold." + index):
@@ -56,7 +56,9 @@ while True:
 
 def gate(msvc, more=""):
     """A service whose life the test decides by files."""
-    (msvc.dir / "gate.py").write_text(GATE)
+    path = msvc.dir / "gate.py"
+    if not path.exists():  # one that starts just now may be reading it
+        path.write_text(GATE)
     return (f"[service a]\ncommand = /usr/bin/python3 {msvc.dir}/gate.py\nready = notify\n"
             f"ramp = 0\n{more}\n")
 
