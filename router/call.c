@@ -241,12 +241,16 @@ call_cancel(struct call *call)
 	call_finish(call, CONN_STATUS_LEFT);
 }
 
-/* The traceparent that the caller sent, or NULL. */
+/* The traceparent that was sent last, else that the caller sent, or NULL. */
 static const char *
 find_trace(const struct call *call, size_t *len_r)
 {
-	const char *given = find_meta(call, "traceparent", len_r);
+	const char *given;
 
+	*len_r = sizeof(call->ex.trace);
+	if (call->ex.has_trace)
+		return call->ex.trace;
+	given = find_meta(call, "traceparent", len_r);
 	return given != NULL ? given : find_meta(call, ":traceparent", len_r);
 }
 
@@ -278,6 +282,8 @@ encode(struct exchange *ex, struct buf *buf, uint32_t id)
 		meta.match = &worker->match;
 	}
 	trace_make_parent(&worker->random, given, given_len, parent);
+	memcpy(ex->trace, parent, sizeof(parent));
+	ex->has_trace = true;
 	if (call->route != NULL && call->route->op_len != 0)
 		frame_put_request(buf, id, call->route->op,
 		    call->route->op_len);

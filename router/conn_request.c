@@ -237,6 +237,16 @@ encode_op(struct conn *conn, const struct http_request *req, struct buf *buf,
 	frame_put_request(buf, id, (const char *)buf_front(op), buf_count(op));
 }
 
+/* Sent again, a request stays in its trace, if we made it as well. */
+static const char *
+find_trace(const struct exchange *ex, const struct http_request *req,
+    size_t *len_r)
+{
+	*len_r = sizeof(ex->trace);
+	return ex->has_trace ? ex->trace
+			     : find_field(req, "traceparent", len_r);
+}
+
 static void
 encode(struct exchange *ex, struct buf *buf, uint32_t id)
 {
@@ -245,7 +255,7 @@ encode(struct exchange *ex, struct buf *buf, uint32_t id)
 	const struct http_request *req = http_parser_request(conn->parser);
 	char parent[TRACE_PARENT_LEN];
 	size_t given_len = 0;
-	const char *given = find_field(req, "traceparent", &given_len);
+	const char *given = find_trace(ex, req, &given_len);
 	struct meta meta = {
 		.deadline_ms =
 		    (ex->deadline_us - loop_now_us(worker->loop)) / 1000,
@@ -259,6 +269,8 @@ encode(struct exchange *ex, struct buf *buf, uint32_t id)
 
 	own_scratch(conn, req);
 	trace_make_parent(&worker->random, given, given_len, parent);
+	memcpy(ex->trace, parent, sizeof(parent));
+	ex->has_trace = true;
 	encode_op(conn, req, buf, id);
 	meta_put_http(buf, &meta, req, &worker->text);
 	buf_append(buf, buf_front(&worker->body), buf_count(&worker->body));
@@ -282,8 +294,7 @@ describe(const struct exchange *ex, struct exchange_request *request_r)
 		.request_id = conn->request_id,
 		.request_id_len = conn->request_id_len,
 		.client = conn->client };
-	request_r->trace =
-	    find_field(req, "traceparent", &request_r->trace_len);
+	request_r->trace = find_trace(ex, req, &request_r->trace_len);
 }
 
 static void

@@ -81,7 +81,8 @@ exchange_start(struct exchange *ex, struct upstream *upstream,
 	ex->upstream = upstream;
 	ex->deadline_us = deadline_us;
 	ex->losses = ex->stalls = 0;
-	ex->is_counted = ex->is_faulted = ex->has_print = false;
+	ex->is_counted = ex->is_faulted = false;
+	ex->has_print = ex->has_trace = false;
 	ex->instance = 0;
 	ex->service_us = -1;
 	loop_timer_set(ex->worker->loop, &ex->timer, deadline_us);

@@ -20,6 +20,7 @@
 
 #include "poison.h"
 #include "retry.h"
+#include "trace.h"
 
 struct buf;
 struct exchange;
@@ -42,7 +43,7 @@ struct exchange_request {
 	const char *route; /* its name */
 	const char *request_id;
 	size_t request_id_len;
-	const char *trace; /* the traceparent that came, or NULL */
+	const char *trace; /* the traceparent, or NULL */
 	size_t trace_len;
 	const char *client;
 };
@@ -90,8 +91,9 @@ struct exchange {
 	unsigned stalls;   /* times it was taken back from one that stood */
 	bool is_counted;   /* in the upstream's budget */
 	bool is_faulted;   /* the fault of the upstream has had its turn */
-	bool has_print;
-	struct poison_print print; /* its fingerprint, with has_print */
+	bool has_print, has_trace;
+	char trace[TRACE_PARENT_LEN]; /* sent last, with has_trace */
+	struct poison_print print;    /* its fingerprint, with has_print */
 	uint64_t sent_mark; /* bytes enqueued on the link before its frame */
 	enum exchange_state state;
 	/* Set by the source before exchange_start(). */

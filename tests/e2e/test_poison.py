@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import threading
@@ -66,6 +67,12 @@ def test_a_bundle_lists_the_request_that_crashed(msvc):
     assert request["client"].startswith("127.") and request["age_ms"] >= 0
     shown = msvc.command("crash", "last").stdout
     assert "taken   POST /crash?why=not" in shown and TRACE in shown
+
+
+def test_a_bundle_knows_the_trace_that_the_router_made(msvc):
+    msvc.start(FAULT)
+    assert msvc.http("POST", "/crash").status == 502
+    assert re.fullmatch("[0-9a-f]{32}", wait_bundle(msvc)["requests"][0]["trace_id"])
 
 
 def health(msvc):
