@@ -171,7 +171,7 @@ def test_what_waited_past_its_deadline_behind_a_slow_handler_does_not_run(msvc):
     seen = msvc.dir / "seen"
     msvc.start(
         "[service fault]\ncommand = {samples}/fault\nroute = /\ntimeout = 300ms\n"
-        "env.FAULT_FILE = {dir}/seen\n")
+        "env.FAULT_FILE = {dir}/seen\n", router="workers = 1")
     blocked = in_background(lambda: msvc.get("/block?ms=900"))
     msvc.log_has("blocks for 900 ms", "fault")
     assert msvc.http("POST", "/count", b"late").status == 504
@@ -347,11 +347,17 @@ def test_the_ledger_tells_what_a_service_died_of(msvc):
 
 
 def test_callers_that_come_and_go_leave_nothing_in_a_service(msvc):
-    def held():
-        proc = pathlib.Path(f"/proc/{msvc.pid('fault')}")
-        return len(os.listdir(proc / "fd")), (proc / "maps").read_text().count("memfd:test")
+    def maps(name):
+        return (proc / "maps").read_text().count(f"memfd:{name}")
 
-    msvc.start("[service fault]\ncommand = {samples}/fault\nenv.FAULT_FILE = {dir}/seen\n")
+    def held():
+        return len(os.listdir(proc / "fd")), maps("test")
+
+    msvc.start(
+        "[service fault]\ncommand = {samples}/fault\nenv.FAULT_FILE = {dir}/seen\n",
+        router="workers = 1")
+    proc = pathlib.Path(f"/proc/{msvc.pid('fault')}")
+    wait_for(lambda: maps("msvc-ledger") == 1, "the router's own link")
     url, before = listen_url(msvc, "fault"), held()
     for number in range(0x10000, 0x10000 + 200):
         caller = LedgerCaller(url)
