@@ -22,7 +22,7 @@ enum {
 struct crash {
 	TAILQ_ENTRY(crash) link;
 	struct crashes *crashes; /* borrowed */
-	struct loop_timer timer; /* when it has waited long enough */
+	int64_t due_us;          /* when it has waited long enough */
 	char id[CRASH_ID_MAX];
 	char service[64];
 	unsigned index;
@@ -32,6 +32,8 @@ struct crash {
 	uint64_t total;
 };
 
+static void crash_on_timer(struct loop_timer *timer);
+
 static void
 crash_free(struct crash **crashp)
 {
@@ -40,7 +42,6 @@ crash_free(struct crash **crashp)
 	*crashp = NULL;
 	TAILQ_REMOVE(&crash->crashes->pending, crash, link);
 	crash->crashes->count--;
-	loop_timer_drop(crash->crashes->sup->loop, &crash->timer);
 	buf_fini(&crash->facts);
 	buf_fini(&crash->requests);
 	free(crash);
@@ -50,6 +51,7 @@ void
 crashes_init(struct crashes *crashes, struct supervise *sup)
 {
 	crashes->sup = sup;
+	crashes->timer = (struct loop_timer){ .fn = crash_on_timer };
 	crashes->count = 0;
 	crashes->oom_fd = crash_oom_open();
 	crashes->oom_known = crash_oom_read(crashes->oom_fd);
@@ -65,18 +67,24 @@ crashes_fini(struct crashes *crashes)
 		return;
 	while ((crash = TAILQ_FIRST(&crashes->pending)) != NULL)
 		crash_free(&crash);
+	loop_timer_drop(crashes->sup->loop, &crashes->timer);
 	if (crashes->oom_fd != -1)
 		close(crashes->oom_fd);
 	crashes->sup = NULL;
 }
 
+/* All wait for as long: the queue is in the order in which they are due. */
 static void
 crash_wait(struct crash *crash)
 {
-	struct loop *loop = crash->crashes->sup->loop;
+	struct crashes *crashes = crash->crashes;
+	struct loop *loop = crashes->sup->loop;
 
-	loop_timer_set(loop, &crash->timer,
-	    loop_now_us(loop) + CRASH_WAIT_MS * 1000LL);
+	crash->due_us = loop_now_us(loop) + CRASH_WAIT_MS * 1000LL;
+	TAILQ_REMOVE(&crashes->pending, crash, link);
+	TAILQ_INSERT_TAIL(&crashes->pending, crash, link);
+	if (!loop_timer_is_set(&crashes->timer))
+		loop_timer_set(loop, &crashes->timer, crash->due_us);
 }
 
 static void
@@ -121,12 +129,19 @@ crash_finish(struct crash *crash)
 static void
 crash_on_timer(struct loop_timer *timer)
 {
-	struct crash *crash = loop_owner(timer, struct crash, timer);
+	struct crashes *crashes = loop_owner(timer, struct crashes, timer);
+	struct loop *loop = crashes->sup->loop;
+	struct crash *crash;
 
-	if (feed_is_open(&crash->crashes->sup->logger.feed))
-		crash_finish(crash);
-	else
-		crash_wait(crash);
+	while ((crash = TAILQ_FIRST(&crashes->pending)) != NULL &&
+	       crash->due_us <= loop_now_us(loop)) {
+		if (feed_is_open(&crashes->sup->logger.feed))
+			crash_finish(crash);
+		else
+			crash_wait(crash);
+	}
+	if (crash != NULL)
+		loop_timer_set(loop, timer, crash->due_us);
 }
 
 static struct crash *
@@ -153,7 +168,6 @@ crash_new(struct crashes *crashes, const struct crash_facts *facts)
 		return NULL;
 	clock_gettime(CLOCK_REALTIME, &now);
 	crash->crashes = crashes;
-	crash->timer.fn = crash_on_timer;
 	crash->index = facts->index;
 	crash->generation = facts->generation;
 	crash->stream = facts->stream;

@@ -16,6 +16,7 @@
 #include <sys/types.h>
 
 #include "ipc/crash_id.h"
+#include "ipc/loop.h"
 
 struct lifeline_casualty;
 struct lifeline_linked;
@@ -50,8 +51,9 @@ struct crash_facts {
 struct crash;
 
 struct crashes {
-	struct supervise *sup; /* borrowed */
-	TAILQ_HEAD(crash_queue, crash) pending;
+	struct supervise *sup;                  /* borrowed */
+	TAILQ_HEAD(crash_queue, crash) pending; /* earliest due first */
+	struct loop_timer timer; /* one, lest many deaths need many timers */
 	unsigned count;
 	int oom_fd;         /* owned; -1: this system does not tell */
 	uint64_t oom_known; /* kills that were there, or found their victim */
