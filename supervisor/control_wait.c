@@ -91,6 +91,11 @@ control_check_service(const struct control_client *client,
 {
 	int rc, result = 1;
 
+	/* It would not come to its end by waiting. */
+	if (client->pending == CONTROL_STOP && svc->is_wanted) {
+		buf_printf(text, "%s: was started again\n", svc->name);
+		return -1;
+	}
 	if (client->pending == CONTROL_STOP && svc->beside != NULL)
 		return 0;
 	if (client->pending == CONTROL_RESTART && svc->is_rolling)

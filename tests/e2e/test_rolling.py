@@ -434,6 +434,20 @@ def test_a_file_that_is_put_back_in_the_middle_keeps_the_old_ones(msvc):
     assert [i["pid"] for i in places(msvc)] == before
 
 
+def test_a_stop_that_is_overtaken_by_a_start_says_so(msvc):
+    touch(msvc, "go")
+    touch(msvc, "deaf")
+    msvc.start(gate(msvc, "stop_timeout = 2s"))
+    stop = begin(msvc, "stop", "a")
+    msvc.wait_state("a", "stopping")
+    start = begin(msvc, "start", "a")
+    code, _, err = end(stop)
+    assert code == 1 and "a: was started again" in err
+    (msvc.dir / "deaf").unlink()
+    assert end(start)[0] == 0
+    assert msvc.instance("a")["generation"] == 2
+
+
 def test_instances_that_go_away_in_the_middle_are_not_replaced(msvc):
     touch(msvc, "go")
     msvc.start(gate(msvc, "instances = 2"))
