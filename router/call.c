@@ -342,7 +342,10 @@ put_fields(const struct exchange *ex, struct buf *buf)
 			    "%lld", (long long)number);
 			value = digits;
 		} else if (mp_get_str(&reader, &value, &value_len) == -1) {
-			return;
+			/* An integer over INT64_MAX. */
+			if (mp_skip(&reader) == -1)
+				return;
+			continue;
 		}
 		redact_put_field(buf, name, name_len, value, value_len);
 	}

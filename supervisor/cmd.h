@@ -121,7 +121,14 @@ int cmd_program_dir(char path_r[PATH_MAX]);
 int cmd_converse(const char *run_dir, enum control_command command,
     const char *service, unsigned instance, struct buf *answer);
 
-/* The same with "args" of control.h: a whole map, or NULL. */
+/*
+ * What the supervisor that runs in run_dir says of itself in status, such as
+ * "log_dir". text_r is set to a string that the caller frees. Returns an exit
+ * code, told why.
+ */
+int cmd_ask_about(const char *run_dir, const char *key, char **text_r);
+
+/* The same as cmd_converse() with "args" of control.h: a whole map, or NULL. */
 int cmd_converse_args(const char *run_dir, enum control_command command,
     const char *service, unsigned instance, const struct buf *args,
     struct buf *answer);

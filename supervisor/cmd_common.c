@@ -246,3 +246,31 @@ cmd_converse_args(const char *run_dir, enum control_command command,
 	buf_fini(&own);
 	return rc;
 }
+
+int
+cmd_ask_about(const char *run_dir, const char *key, char **text_r)
+{
+	struct buf answer = { 0 };
+	struct mp_reader value;
+	const char *str;
+	size_t len;
+	int rc = cmd_converse(run_dir, CONTROL_STATUS, NULL, 0, &answer);
+
+	if (rc != CMD_DONE)
+		goto out;
+	rc = CMD_FAILED;
+	if (mp_map_find(buf_front(&answer), buf_count(&answer), "status",
+		&value) &&
+	    mp_map_find(value.pos, (size_t)(value.end - value.pos),
+		"supervisor", &value) &&
+	    mp_map_find(value.pos, (size_t)(value.end - value.pos), key,
+		&value) &&
+	    mp_get_str(&value, &str, &len) == 0 &&
+	    (*text_r = strndup(str, len)) != NULL)
+		rc = CMD_DONE;
+	else
+		cmd_say("the supervisor's answer makes no sense");
+out:
+	buf_fini(&answer);
+	return rc;
+}

@@ -27,35 +27,6 @@ struct crash_ids {
 	size_t count;
 };
 
-/* The configuration's path of the system that runs in run_dir. */
-static int
-crash_ask_conf(const char *run_dir, char path_r[PATH_MAX])
-{
-	struct buf answer = { 0 };
-	struct mp_reader value;
-	const char *str;
-	size_t len;
-	int rc = cmd_converse(run_dir, CONTROL_STATUS, NULL, 0, &answer);
-
-	if (rc != CMD_DONE)
-		goto out;
-	if (mp_map_find(buf_front(&answer), buf_count(&answer), "status",
-		&value) &&
-	    mp_map_find(value.pos, (size_t)(value.end - value.pos),
-		"supervisor", &value) &&
-	    mp_map_find(value.pos, (size_t)(value.end - value.pos), "config",
-		&value) &&
-	    mp_get_str(&value, &str, &len) == 0 && len < PATH_MAX) {
-		snprintf(path_r, PATH_MAX, "%.*s", (int)len, str);
-	} else {
-		cmd_say("the supervisor's answer makes no sense");
-		rc = CMD_FAILED;
-	}
-out:
-	buf_fini(&answer);
-	return rc;
-}
-
 /*
  * Set dir_r, which the caller frees. Mistakes elsewhere in the configuration
  * do not matter: it is when something is wrong that one looks at crashes.
@@ -65,22 +36,25 @@ static int
 crash_find_dir(const struct cmd_line *line, char **dir_r)
 {
 	struct cmd_line other = *line;
-	char path[PATH_MAX];
+	char *path = NULL;
 	struct conf *conf;
 	int rc;
 
 	*dir_r = NULL;
 	if (line->run_dir != NULL) {
-		rc = crash_ask_conf(line->run_dir, path);
+		rc = cmd_ask_about(line->run_dir, "config", &path);
 		if (rc != CMD_DONE)
 			return rc;
 		other.conf_path = path;
 	}
-	if (conf_load_dirs(cmd_conf_path(&other), NULL, NULL, dir_r) == 0)
-		return CMD_DONE;
-	conf = cmd_load(&other);
-	conf_free(&conf);
-	return CMD_FAILED;
+	rc = CMD_DONE;
+	if (conf_load_dirs(cmd_conf_path(&other), NULL, NULL, dir_r) == -1) {
+		conf = cmd_load(&other);
+		conf_free(&conf);
+		rc = CMD_FAILED;
+	}
+	free(path);
+	return rc;
 }
 
 static int

@@ -281,42 +281,13 @@ logs_is_known(const struct cmd_line *line, const char *name)
 	return is_known;
 }
 
-/* The log directory of the system that runs in run_dir. */
-static int
-logs_ask_dir(const char *run_dir, char **dir_r)
-{
-	struct buf answer = { 0 };
-	struct mp_reader value;
-	const char *str;
-	size_t len;
-	int rc = cmd_converse(run_dir, CONTROL_STATUS, NULL, 0, &answer);
-
-	if (rc != CMD_DONE)
-		goto out;
-	rc = CMD_FAILED;
-	if (mp_map_find(buf_front(&answer), buf_count(&answer), "status",
-		&value) &&
-	    mp_map_find(value.pos, (size_t)(value.end - value.pos),
-		"supervisor", &value) &&
-	    mp_map_find(value.pos, (size_t)(value.end - value.pos), "log_dir",
-		&value) &&
-	    mp_get_str(&value, &str, &len) == 0 &&
-	    (*dir_r = strndup(str, len)) != NULL)
-		rc = CMD_DONE;
-	else
-		cmd_say("the supervisor's answer makes no sense");
-out:
-	buf_fini(&answer);
-	return rc;
-}
-
 /* Set dir_r, which the caller frees. Returns an exit code, told why. */
 static int
 logs_find_dir(const struct cmd_line *line, char **dir_r)
 {
 	*dir_r = NULL;
 	if (line->run_dir != NULL)
-		return logs_ask_dir(line->run_dir, dir_r);
+		return cmd_ask_about(line->run_dir, "log_dir", dir_r);
 	if (conf_load_dirs(cmd_conf_path(line), NULL, dir_r, NULL) == -1) {
 		struct conf *conf = cmd_load(line);
 
