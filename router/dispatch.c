@@ -192,10 +192,16 @@ refuse_quarantined(struct upstream *upstream, struct exchange *ex,
 	ex->source->problem(ex, &problem);
 }
 
+static bool
+is_unjudged(const struct upstream *upstream, int64_t now)
+{
+	return upstream->unjudged != 0 && now < upstream->unjudged_until_us;
+}
+
 /*
  * Has it crashed the service before? After two crashes it is answered here;
- * after one, only one at a time is sent, lest a crowd of them do in all
- * instances before it is known.
+ * after one, only one at a time is sent, and none before the last crash is
+ * judged, lest a crowd of them do in all instances before it is known.
  */
 static bool
 is_withheld(struct upstream *upstream, struct exchange *ex)
@@ -208,7 +214,8 @@ is_withheld(struct upstream *upstream, struct exchange *ex)
 		refuse_quarantined(upstream, ex, until_us - now);
 		return true;
 	case WATCHLIST_SUSPECT:
-		if (!peers_have_equal(upstream, ex))
+		if (!is_unjudged(upstream, now) &&
+		    !peers_have_equal(upstream, ex))
 			return false;
 		exchange_delay(ex, now + SUSPECT_PAUSE_US);
 		return true;

@@ -327,6 +327,11 @@ peers_note(struct upstream *upstream, const struct note *note)
 
 	if (note->death == DEATH_NONE && note->state != STATE_DRAINING)
 		return;
+	if (note->death == DEATH_SUSPECT) {
+		upstream->unjudged++;
+		upstream->unjudged_until_us =
+		    loop_now_us(upstream->worker->loop) + PEER_VERDICT_US;
+	}
 	for (peer = TAILQ_FIRST(&upstream->worker->peers); peer != NULL;
 	     peer = next) {
 		next = TAILQ_NEXT(peer, link_all);
@@ -345,6 +350,8 @@ peers_resolve(struct upstream *upstream, const struct note *note)
 {
 	struct peer *peer, *next;
 
+	if (note->death == DEATH_SUSPECT && upstream->unjudged != 0)
+		upstream->unjudged--;
 	for (peer = TAILQ_FIRST(&upstream->worker->peers); peer != NULL;
 	     peer = next) {
 		next = TAILQ_NEXT(peer, link_all);

@@ -64,6 +64,8 @@ struct upstream {
 	struct loop_timer judge; /* of outliers, while there are answers */
 	struct loop_timer stats; /* while there is a coming generation */
 	struct loop_timer ramp;  /* while requests wait for ready instances */
+	unsigned unjudged;       /* crashes that may add to the watch list */
+	int64_t unjudged_until_us; /* waited for no longer */
 	bool is_watched;         /* the worker's watch list has it */
 	bool is_enabled;         /* in the picture, and enabled */
 };
