@@ -22,6 +22,10 @@ pkg = $(shell $(PKG_CONFIG) $(1) 2>/dev/null)
 MSGPACK_PC := $(shell $(PKG_CONFIG) --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
 MSGPACK_CFLAGS := $(call pkg,--cflags $(MSGPACK_PC))
 MSGPACK_LIBS := $(or $(call pkg,--libs $(MSGPACK_PC)),-lmsgpackc)
+PCRE2_LIBS := $(or $(call pkg,--libs libpcre2-8),-lpcre2-8)
+ZLIB_LIBS := $(or $(call pkg,--libs zlib),-lz)
+NCURSES_LIBS := $(or $(call pkg,--libs ncursesw),-lncursesw -ltinfo)
+SANDBOX_LIBS := $(or $(call pkg,--libs libseccomp libcap),-lseccomp -lcap)
 INIH_LIBS := $(or $(call pkg,--libs inih),-linih)
 
 # llhttp is a library on Debian 13 and generated C in node-llhttp on 12.
@@ -73,13 +77,15 @@ all: $(PROGRAMS) $(LIBS) $(SAMPLES)
 
 # Once a build folder: are the compiler and the libraries there? Better one
 # sentence now than a page of the compiler's.
-HEADERS := nng/nng.h msgpack.h ini.h llhttp.h xxhash.h uthash.h sqlite3.h lmdb.h
+HEADERS := nng/nng.h msgpack.h ini.h llhttp.h xxhash.h uthash.h sqlite3.h \
+    lmdb.h pcre2.h zlib.h seccomp.h sys/capability.h curses.h
 $(B)/obj/.checked:
 	@mkdir -p $(@D)
 	@for tool in $(firstword $(CC)) $(PKG_CONFIG) nm objcopy; do \
 	    command -v $$tool >/dev/null || lost="$$lost $$tool"; done; \
 	for header in $(if $(shell command -v $(firstword $(CC))),$(HEADERS)); do \
-	    echo "#include <$$header>" | $(CC) -E $(MSGPACK_CFLAGS) \
+	    echo "#include <$$header>" | $(CC) -E -DPCRE2_CODE_UNIT_WIDTH=8 \
+	        $(MSGPACK_CFLAGS) \
 	        $(LLHTTP_CFLAGS) -x c - >/dev/null 2>&1 || \
 	        lost="$$lost $$header"; done; \
 	[ -z "$$lost" ] || { echo "missing:$$lost" >&2; \
@@ -113,11 +119,12 @@ $(eval $(call archive,router,$(ROUTER_OBJ) $(LLHTTP_OBJ)))
 $(eval $(call archive,svc,$(SVC_OBJ)))
 
 # The supervisor must stay free of nng (it forks; nng starts threads).
-$(B)/bin/msvc: $(B)/obj/supervisor/main.o $(B)/lib/supervisor.a \
+$(B)/bin/msvc: $(B)/obj/supervisor/main.o $(B)/lib/supervisor.a $(B)/lib/logger.a \
     $(B)/lib/conf.a $(B)/lib/ipc.a
 	@mkdir -p $(@D)
 	$(call step,LD $@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(INIH_LIBS) $(MSGPACK_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(INIH_LIBS) $(MSGPACK_LIBS) \
+	    $(PCRE2_LIBS) $(ZLIB_LIBS) $(NCURSES_LIBS) $(SANDBOX_LIBS)
 	@if nm $@ | grep -q ' [TtUW] nng_\| pthread_create'; then \
 	    echo "$@: must not contain nng or threads" >&2; rm -f $@; exit 1; fi
 
@@ -125,7 +132,7 @@ $(B)/bin/msvc-logger: $(B)/obj/supervisor/logger/main.o $(B)/lib/logger.a \
     $(B)/lib/ipc.a
 	@mkdir -p $(@D)
 	$(call step,LD $@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(MSGPACK_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(MSGPACK_LIBS) $(PCRE2_LIBS) $(ZLIB_LIBS)
 
 $(B)/bin/msvc-nng: $(B)/obj/supervisor/nng/main.o $(B)/lib/nngtool.a \
     $(B)/lib/ipc.a

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "conf_keys.h"
+#include "conf_load.h"
 #include "conf_words.h"
 
 static void
@@ -30,6 +31,11 @@ conf_free(struct conf **confp)
 		free(conf->routes[i].name);
 		conf_key_fini_section(CONF_SECTION_ROUTE, &conf->routes[i]);
 	}
+	for (size_t i = 0; i < conf->group_count; i++) {
+		free(conf->groups[i].name);
+		conf_key_fini_section(CONF_SECTION_GROUP, &conf->groups[i]);
+	}
+	free(conf->groups);
 	free(conf->services);
 	free(conf->by_name);
 	free(conf->start_order);
@@ -37,6 +43,7 @@ conf_free(struct conf **confp)
 	conf_key_fini_section(CONF_SECTION_ROUTER, &conf->router);
 	conf_key_fini_section(CONF_SECTION_MSVC, conf);
 	conf_words_fini(&conf->files);
+	conf_text_fini(conf);
 	free(conf->path);
 	free(conf);
 }
@@ -59,6 +66,17 @@ conf_find_service(const struct conf *conf, const char *name)
 	found = bsearch(name, conf->by_name, conf->service_count,
 	    sizeof(struct conf_service *), name_compare);
 	return found == NULL ? NULL : *found;
+}
+
+const struct conf_group *
+conf_find_group(const struct conf *conf, const char *service)
+{
+	for (size_t i = 0; i < conf->group_count; i++)
+		for (size_t j = 0; j < conf->groups[i].services.count; j++)
+			if (strcmp(conf->groups[i].services.items[j],
+				service) == 0)
+				return &conf->groups[i];
+	return NULL;
 }
 
 enum conf_change

@@ -22,8 +22,7 @@ url_check(struct conf_loader *loader, const struct conf_section *section)
 		conf_section_mistake(loader, section, section->lines[id],
 		    "key \"%s%s\" is for a process of this machine, but url "
 		    "(line %u) names another; drop one of them",
-		    key->name, key->type == CONF_TYPE_ENV ? ".*" : "",
-		    url_line);
+		    key->name, conf_key_is_open(id) ? ".*" : "", url_line);
 	}
 }
 
@@ -34,13 +33,63 @@ delay_check(struct conf_loader *loader, const struct conf_section *section)
 	unsigned first = section->lines[CONF_KEY_SERVICE_restart_delay];
 	unsigned max = section->lines[CONF_KEY_SERVICE_restart_delay_max];
 
-	if (service->restart_delay_ms <= service->restart_delay_max_ms)
+	/* With several the last one is the longest wait. */
+	if (service->restart_delays.count > 1 ||
+	    service->restart_delays.items_ms[0] <=
+		service->restart_delay_max_ms)
 		return;
 	conf_section_mistake(loader, section, first > max ? first : max,
 	    "restart_delay %lldms is over restart_delay_max %lldms; lower the "
 	    "one or raise the other",
-	    (long long)service->restart_delay_ms,
+	    (long long)service->restart_delays.items_ms[0],
 	    (long long)service->restart_delay_max_ms);
+}
+
+/* What only has a meaning for what goes on running. */
+static void
+oneshot_check_keys(struct conf_loader *loader,
+    const struct conf_section *section)
+{
+	static const struct {
+		enum conf_key_id id;
+		const char *why;
+	} keys[] = {
+		{ CONF_KEY_SERVICE_health, "is never ready, so never probed" },
+		{ CONF_KEY_SERVICE_watchdog, "is never ready, so not watched" },
+		{ CONF_KEY_SERVICE_idle_stop, "ends by itself" },
+	};
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		if (section->lines[keys[i].id] != 0)
+			conf_section_mistake(loader, section,
+			    section->lines[keys[i].id],
+			    "key \"%s\" does not fit type = oneshot, which "
+			    "%s; drop one of them",
+			    conf_key_get(keys[i].id)->name, keys[i].why);
+	}
+}
+
+/* What a oneshot is unless it is said otherwise. */
+static void
+oneshot_check(struct conf_loader *loader, const struct conf_section *section)
+{
+	struct conf_service *service = section->object;
+
+	if (service->kind != CONF_KIND_ONESHOT)
+		return;
+	if (section->lines[CONF_KEY_SERVICE_restart] == 0)
+		service->restart = CONF_RESTART_NEVER;
+	else if (service->restart == CONF_RESTART_ALWAYS)
+		conf_section_mistake(loader, section,
+		    section->lines[CONF_KEY_SERVICE_restart],
+		    "restart \"always\" does not fit type = oneshot, which "
+		    "ends by itself; write on-failure or never");
+	/* Its work may take any time. */
+	if (section->lines[CONF_KEY_SERVICE_ready_timeout] == 0)
+		service->ready_timeout_ms = 0;
+	/* Of one with a schedule conf_schedule_check() has told. */
+	if (!service->schedule.is_set)
+		oneshot_check_keys(loader, section);
 }
 
 /* Looking up a user reads files, so the last answer is kept. */
@@ -109,6 +158,8 @@ service_check(struct conf_loader *loader, const struct conf_section *section,
 		conf_section_mistake(loader, section, section->line,
 		    "neither command nor url; write command = PROGRAM");
 	delay_check(loader, section);
+	conf_schedule_check(loader, section);
+	oneshot_check(loader, section);
 	if (service->user != NULL) {
 		user_find(user, service->user);
 		account_check(loader, section, CONF_KEY_SERVICE_user, user,
@@ -158,4 +209,9 @@ conf_check_sections(struct conf_loader *loader)
 		else if (section->kind == CONF_SECTION_ROUTE)
 			route_check(loader, section);
 	}
+	for (size_t i = 0; i < loader->section_count; i++) {
+		if (loader->sections[i]->kind == CONF_SECTION_ROUTE)
+			conf_schedule_check_route(loader, loader->sections[i]);
+	}
+	conf_socket_check(loader);
 }

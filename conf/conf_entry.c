@@ -107,7 +107,7 @@ conf_entry_add(void *arg, unsigned line, const char *name, const char *value)
 	if (section == NULL) {
 		conf_mistake_add(&loader->mistakes, loader->file, line,
 		    "key \"%s\" before any section; write [msvc], [router], "
-		    "[service NAME] or [route NAME] above it",
+		    "[service NAME], [route NAME] or [group NAME] above it",
 		    name);
 		return;
 	}

@@ -6,7 +6,6 @@
 
 #include "conf_json.h"
 #include "conf_load.h"
-#include "conf_src.h"
 #include "conf_value.h"
 #include "conf_words.h"
 
@@ -217,12 +216,13 @@ file_take(const struct entry *entry, struct conf_why *why)
 {
 	struct conf_fallback *fallback = entry->fallback;
 	char *path = conf_path_resolve(entry->loader->dir, fallback->path);
-	char *bytes = NULL;
+	const char *bytes = NULL;
 	size_t len = 0;
 	int rc = -1;
 
 	conf_why_set(why, "does not fit into memory");
-	if (path == NULL || conf_src_read(path, &bytes, &len, why) < 0 ||
+	if (path == NULL ||
+	    conf_text_read(entry->loader, path, &bytes, &len, why) < 0 ||
 	    bytes_check(bytes, len, why) < 0)
 		goto out;
 	conf_why_set(why, "does not fit into memory");
@@ -235,7 +235,6 @@ file_take(const struct entry *entry, struct conf_why *why)
 		goto out;
 	rc = 0;
 out:
-	free(bytes);
 	free(path);
 	return rc;
 }

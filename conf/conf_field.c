@@ -9,6 +9,7 @@
 #include "conf_addr.h"
 #include "conf_fallback.h"
 #include "conf_pattern.h"
+#include "conf_setting.h"
 #include "conf_value.h"
 #include "conf_words.h"
 
@@ -17,20 +18,9 @@ enum {
 	TEXT_MAX = 1024 /* bytes of what travels on in one packet */
 };
 
-/* One value on its way into a field. */
-struct setting {
-	const struct conf_key *key;
-	const char *name; /* the key as written, for env.NAME */
-	const char *text;
-	const struct conf_place *place;
-	void *base;  /* the section's struct */
-	void *field; /* in base */
-	struct conf_why *why;
-};
-
 /* Numbers have fields of 4 or 8 bytes. */
 static void
-number_store(const struct setting *set, uint64_t number)
+number_store(const struct conf_setting *set, uint64_t number)
 {
 	uint32_t narrow = (uint32_t)number;
 
@@ -68,8 +58,8 @@ number_show(char *out, size_t size, enum conf_type type, int64_t number)
 	snprintf(out, size, "%" PRId64, number);
 }
 
-static int
-number_set(const struct setting *set, uint64_t number)
+int
+conf_setting_number(const struct conf_setting *set, uint64_t number)
 {
 	char min[32], max[32];
 
@@ -86,17 +76,17 @@ number_set(const struct setting *set, uint64_t number)
 }
 
 static int
-count_set(const struct setting *set)
+count_set(const struct conf_setting *set)
 {
 	uint64_t number;
 
 	if (conf_value_count(set->text, &number, set->why) < 0)
 		return -1;
-	return number_set(set, number);
+	return conf_setting_number(set, number);
 }
 
 static int
-inflight_set(const struct setting *set)
+inflight_set(const struct conf_setting *set)
 {
 	uint64_t number;
 
@@ -108,81 +98,86 @@ inflight_set(const struct setting *set)
 		conf_why_set(set->why, "is neither a whole number nor auto");
 		return -1;
 	}
-	return number_set(set, number);
+	return conf_setting_number(set, number);
 }
 
 static int
-size_set(const struct setting *set)
+size_set(const struct conf_setting *set)
 {
 	uint64_t bytes;
 
 	if (conf_value_size(set->text, &bytes, set->why) < 0)
 		return -1;
-	return number_set(set, bytes);
+	return conf_setting_number(set, bytes);
 }
 
 static int
-duration_set(const struct setting *set)
+duration_set(const struct conf_setting *set)
 {
 	int64_t ms;
 
 	if (conf_value_duration(set->text, &ms, set->why) < 0)
 		return -1;
-	return number_set(set, (uint64_t)ms);
+	return conf_setting_number(set, (uint64_t)ms);
 }
 
 static int
-bool_set(const struct setting *set)
+bool_set(const struct conf_setting *set)
 {
 	return conf_value_bool(set->text, set->field, set->why);
 }
 
 /* The words stand in the order of the enums in conf.h. */
-static int
-word_set(const struct setting *set)
+int
+conf_setting_word(const struct conf_setting *set)
 {
-	static const char *const access[] = { "off", "text", "json", NULL };
-	static const char *const detail[] = { "brief", "full", NULL };
-	static const char *const restart[] = { "always", "on-failure", "never",
-		NULL };
-	static const char *const ready[] = { "auto", "notify", "listen", "none",
-		NULL };
+	static const char *const words[][6] = {
+		[CONF_TYPE_ACCESS] = { "off", "text", "json" },
+		[CONF_TYPE_DETAIL] = { "brief", "full" },
+		[CONF_TYPE_RESTART] = { "always", "on-failure", "never" },
+		[CONF_TYPE_READY] = { "auto", "notify", "listen", "none" },
+		[CONF_TYPE_KIND] = { "service", "oneshot" },
+		[CONF_TYPE_ON_FAILED] = { "ignore", "stop-dependents", "exit" },
+		[CONF_TYPE_ON_UNHEALTHY] = { "restart", "drain" },
+		[CONF_TYPE_SECCOMP] = { "default", "off" },
+		[CONF_TYPE_LOG] = { "file", "syslog", "journald", "inherit",
+		    "off" },
+		[CONF_TYPE_LOG_FORMAT] = { "text", "json" },
+		[CONF_TYPE_STRATEGY] = { "one_for_one", "rest_for_one",
+		    "one_for_all" },
+	};
 	unsigned index;
 
-	if (conf_value_word(set->text,
-		set->key->type == CONF_TYPE_ACCESS   ? access
-		: set->key->type == CONF_TYPE_DETAIL ? detail
-		: set->key->type == CONF_TYPE_READY  ? ready
-						     : restart,
-		&index, set->why) < 0)
+	if (conf_value_word(set->text, words[set->key->type], &index,
+		set->why) < 0)
 		return -1;
 	number_store(set, index);
 	return 0;
 }
 
 static int
-limit_set(const struct setting *set)
+limit_set(const struct conf_setting *set)
 {
-	struct conf_service *service = set->base;
+	struct conf_limit *limit = set->field;
 
-	return conf_value_limit(set->text, &service->restart_limit,
-	    &service->restart_period_ms, set->why);
+	return conf_value_limit(set->text, &limit->count, &limit->period_ms,
+	    set->why);
 }
 
 static int
-signal_set(const struct setting *set)
+signal_set(const struct conf_setting *set)
 {
 	return conf_value_signal(set->text, set->field, set->why);
 }
 
 static int
-codes_set(const struct setting *set)
+codes_set(const struct conf_setting *set)
 {
 	return conf_value_codes(set->text, set->field, set->why);
 }
 
-static int
-text_set(const struct setting *set)
+int
+conf_setting_text(const struct conf_setting *set)
 {
 	char **field = set->field, *copy;
 
@@ -202,24 +197,25 @@ text_set(const struct setting *set)
 }
 
 static int
-url_set(const struct setting *set)
+url_set(const struct conf_setting *set)
 {
-	return conf_addr_url(set->text, set->why) < 0 ? -1 : text_set(set);
+	return conf_addr_url(set->text, set->why) < 0 ? -1
+						      : conf_setting_text(set);
 }
 
 static int
-pattern_set(const struct setting *set)
+pattern_set(const struct conf_setting *set)
 {
 	struct conf_pattern pattern;
 
 	if (conf_pattern_parse(set->text, &pattern, set->why) < 0)
 		return -1;
 	conf_pattern_fini(&pattern);
-	return text_set(set);
+	return conf_setting_text(set);
 }
 
 static int
-op_set(const struct setting *set)
+op_set(const struct conf_setting *set)
 {
 	const char *space = strpbrk(set->text, " \t");
 
@@ -231,11 +227,11 @@ op_set(const struct setting *set)
 		    "method and a path such as GET /users");
 		return -1;
 	}
-	return text_set(set);
+	return conf_setting_text(set);
 }
 
 static int
-address_set(const struct setting *set)
+address_set(const struct conf_setting *set)
 {
 	struct conf_listen listen;
 	int rc = conf_addr_listen(set->text, &listen, set->why);
@@ -247,11 +243,11 @@ address_set(const struct setting *set)
 		    "has more than an address; this one is always http-only");
 		rc = -1;
 	}
-	return rc < 0 ? -1 : text_set(set);
+	return rc < 0 ? -1 : conf_setting_text(set);
 }
 
 static int
-listen_add(const struct setting *set, const char *text)
+listen_add(const struct conf_setting *set, const char *text)
 {
 	struct conf_router *router = set->base;
 	struct conf_listen listen, *listens;
@@ -285,7 +281,7 @@ fail:
 }
 
 static int
-listen_set(const struct setting *set)
+listen_set(const struct conf_setting *set)
 {
 	struct conf_strings items = { NULL, 0 };
 	char shown[CONF_SHOW_MAX];
@@ -305,7 +301,7 @@ listen_set(const struct setting *set)
 }
 
 static int
-argv_set(const struct setting *set)
+argv_set(const struct conf_setting *set)
 {
 	struct conf_strings *argv = set->field;
 
@@ -318,13 +314,13 @@ argv_set(const struct setting *set)
 }
 
 static int
-names_set(const struct setting *set)
+names_set(const struct conf_setting *set)
 {
 	return conf_words_list(set->field, set->text, set->why);
 }
 
 static int
-prefixes_set(const struct setting *set)
+prefixes_set(const struct conf_setting *set)
 {
 	struct conf_service *service = set->base;
 	struct conf_strings items = { NULL, 0 };
@@ -357,7 +353,7 @@ prefixes_set(const struct setting *set)
 
 /* The text is taken as it is, unless it is one quoted word. */
 static int
-env_set(const struct setting *set)
+env_set(const struct conf_setting *set)
 {
 	struct conf_strings words = { NULL, 0 };
 	const char *text = set->text;
@@ -386,34 +382,54 @@ out:
 }
 
 static int
-fallback_set(const struct setting *set)
+fallback_set(const struct conf_setting *set)
 {
 	conf_fallback_fini(set->field);
 	return conf_fallback_parse(set->text, set->field, set->why);
 }
 
 static int
-failures_set(const struct setting *set)
+failures_set(const struct conf_setting *set)
 {
 	return conf_fallback_failures(set->text, set->field, set->why);
 }
 
-static int (*const setters[])(const struct setting *) = {
-	[CONF_TYPE_PATH] = text_set,
-	[CONF_TYPE_TEXT] = text_set,
+static int (*const setters[])(const struct conf_setting *) = {
+	[CONF_TYPE_PATH] = conf_setting_text,
+	[CONF_TYPE_TEXT] = conf_setting_text,
 	[CONF_TYPE_SIZE] = size_set,
 	[CONF_TYPE_COUNT] = count_set,
 	[CONF_TYPE_DURATION] = duration_set,
 	[CONF_TYPE_BOOL] = bool_set,
 	[CONF_TYPE_LISTEN] = listen_set,
 	[CONF_TYPE_ADDRESS] = address_set,
-	[CONF_TYPE_ACCESS] = word_set,
-	[CONF_TYPE_DETAIL] = word_set,
+	[CONF_TYPE_ACCESS] = conf_setting_word,
+	[CONF_TYPE_DETAIL] = conf_setting_word,
 	[CONF_TYPE_INFLIGHT] = inflight_set,
 	[CONF_TYPE_FALLBACK] = fallback_set,
 	[CONF_TYPE_FAILURES] = failures_set,
-	[CONF_TYPE_RESTART] = word_set,
-	[CONF_TYPE_READY] = word_set,
+	[CONF_TYPE_RESTART] = conf_setting_word,
+	[CONF_TYPE_READY] = conf_setting_ready,
+	[CONF_TYPE_PATHS] = names_set,
+	[CONF_TYPE_SOCKETS] = conf_setting_sockets,
+	[CONF_TYPE_CAPABILITIES] = conf_setting_capabilities,
+	[CONF_TYPE_DURATIONS] = conf_setting_durations,
+	[CONF_TYPE_INSTANCES] = conf_setting_instances,
+	[CONF_TYPE_INT] = conf_setting_int,
+	[CONF_TYPE_OCTAL] = conf_setting_octal,
+	[CONF_TYPE_PERCENT] = conf_setting_percent,
+	[CONF_TYPE_PROBE] = conf_setting_probe,
+	[CONF_TYPE_CRON] = conf_setting_cron,
+	[CONF_TYPE_ZONE] = conf_setting_zone,
+	[CONF_TYPE_KIND] = conf_setting_word,
+	[CONF_TYPE_ON_FAILED] = conf_setting_word,
+	[CONF_TYPE_ON_UNHEALTHY] = conf_setting_word,
+	[CONF_TYPE_SECCOMP] = conf_setting_word,
+	[CONF_TYPE_LOG] = conf_setting_word,
+	[CONF_TYPE_LOG_FORMAT] = conf_setting_word,
+	[CONF_TYPE_STRATEGY] = conf_setting_word,
+	[CONF_TYPE_RLIMIT] = conf_setting_rlimit,
+	[CONF_TYPE_SECRET] = conf_setting_secret,
 	[CONF_TYPE_LIMIT] = limit_set,
 	[CONF_TYPE_SIGNAL] = signal_set,
 	[CONF_TYPE_CODES] = codes_set,
@@ -431,7 +447,7 @@ conf_key_set(enum conf_key_id id, void *base, const char *name,
     const char *text, const struct conf_place *place, struct conf_why *why)
 {
 	const struct conf_key *key = conf_key_get(id);
-	struct setting set = { key, name, text, place, base,
+	struct conf_setting set = { key, name, text, place, base,
 		(char *)base + key->offset, why };
 
 	conf_why_set(why, "does not fit into memory");

@@ -9,6 +9,7 @@
 #define STRUCT_ROUTER  struct conf_router
 #define STRUCT_SERVICE struct conf_service
 #define STRUCT_ROUTE   struct conf_route
+#define STRUCT_GROUP   struct conf_group
 
 static const struct conf_key keys[] = {
 #define X(SECTION, key, TYPE, field, text, min, max, CHANGE, WHERE, help)  \
@@ -30,9 +31,27 @@ const char *
 conf_key_section_name(enum conf_section_kind kind)
 {
 	static const char *const names[] = { "msvc", "router", "service",
-		"route", "unknown" };
+		"route", "group", "unknown" };
 
 	return names[kind];
+}
+
+bool
+conf_key_is_open(enum conf_key_id id)
+{
+	return keys[id].type == CONF_TYPE_ENV ||
+	       keys[id].type == CONF_TYPE_RLIMIT ||
+	       keys[id].type == CONF_TYPE_SECRET;
+}
+
+static bool
+key_fits(enum conf_key_id id, const char *name)
+{
+	size_t len = strlen(keys[id].name);
+
+	if (!conf_key_is_open(id))
+		return strcmp(name, keys[id].name) == 0;
+	return strncmp(name, keys[id].name, len) == 0 && name[len] == '.';
 }
 
 enum conf_key_id
@@ -43,8 +62,7 @@ conf_key_find(enum conf_section_kind kind, const char *name)
 
 		if (key->section != kind)
 			continue;
-		if (key->type == CONF_TYPE_ENV ? strncmp(name, "env.", 4) == 0
-					       : strcmp(name, key->name) == 0)
+		if (key_fits(id, name))
 			return id;
 	}
 	return CONF_KEY_COUNT;
@@ -76,8 +94,8 @@ conf_key_guess(enum conf_section_kind kind, const char *name,
 			least = distance;
 		}
 	}
-	if (strcmp(name, "env") == 0 && kind == CONF_SECTION_SERVICE)
-		conf_why_set(why, "write env.NAME = value");
+	if (near != NULL && least == 0)
+		conf_why_set(why, "write %s.NAME = value", near->name);
 	else if (elsewhere != NULL)
 		conf_why_set(why, "it belongs in [%s%s]",
 		    conf_key_section_name(elsewhere->section),

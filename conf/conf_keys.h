@@ -17,6 +17,7 @@ enum conf_section_kind {
 	CONF_SECTION_ROUTER,  /* struct conf_router */
 	CONF_SECTION_SERVICE, /* struct conf_service */
 	CONF_SECTION_ROUTE,   /* struct conf_route */
+	CONF_SECTION_GROUP,   /* struct conf_group */
 	CONF_SECTION_UNKNOWN
 };
 
@@ -43,7 +44,27 @@ enum conf_type {
 	CONF_TYPE_ARGV,
 	CONF_TYPE_NAMES,
 	CONF_TYPE_PREFIXES,
-	CONF_TYPE_ENV, /* the key is env.NAME */
+	CONF_TYPE_PATHS, /* ordered */
+	CONF_TYPE_SOCKETS,
+	CONF_TYPE_CAPABILITIES,
+	CONF_TYPE_DURATIONS,
+	CONF_TYPE_INSTANCES, /* N or MIN..MAX */
+	CONF_TYPE_INT,
+	CONF_TYPE_OCTAL,
+	CONF_TYPE_PERCENT,
+	CONF_TYPE_PROBE,
+	CONF_TYPE_CRON,
+	CONF_TYPE_ZONE,
+	CONF_TYPE_KIND,
+	CONF_TYPE_ON_FAILED,
+	CONF_TYPE_ON_UNHEALTHY,
+	CONF_TYPE_SECCOMP,
+	CONF_TYPE_LOG,
+	CONF_TYPE_LOG_FORMAT,
+	CONF_TYPE_STRATEGY,
+	CONF_TYPE_RLIMIT, /* the key is limit.NAME */
+	CONF_TYPE_SECRET, /* the key is secret.NAME */
+	CONF_TYPE_ENV,    /* the key is env.NAME */
 	CONF_TYPE_URL,
 	CONF_TYPE_PATTERN,
 	CONF_TYPE_OP
@@ -81,6 +102,9 @@ struct conf_key {
 };
 
 const struct conf_key *conf_key_get(enum conf_key_id id);
+
+/* Is it a key with a name of one's own behind a dot, such as env.HOME? */
+bool conf_key_is_open(enum conf_key_id id);
 
 /* "service" and so on. */
 const char *conf_key_section_name(enum conf_section_kind kind);

@@ -39,16 +39,15 @@ file_read(struct conf_loader *loader)
 {
 	const char *path = loader->conf->files.items[loader->file];
 	struct conf_why why;
-	char *text;
+	const char *text;
 	size_t len;
 
-	if (conf_src_read(path, &text, &len, &why) < 0) {
+	if (conf_text_read(loader, path, &text, &len, &why) < 0) {
 		conf_mistake_add(&loader->mistakes, loader->file, 0, "%s",
 		    why.text);
 		return;
 	}
 	file_parse(loader, text, len);
-	free(text);
 }
 
 char *
@@ -73,7 +72,8 @@ file_see(struct conf_loader *loader, const char *path)
 	struct conf_seen *seen = NULL;
 	size_t len = real == NULL ? 0 : strlen(real);
 
-	if (real != NULL)
+	/* What there is now may be another file than what was given. */
+	if (real != NULL && loader->given == NULL)
 		HASH_FIND(hh, loader->files, real, len, seen);
 	if (real != NULL && seen == NULL) {
 		struct conf_seen *added = calloc(1, sizeof(*added) + len + 1);
@@ -160,6 +160,14 @@ include_glob(struct conf_loader *loader, unsigned line, const char *item)
 	}
 }
 
+/* Those that were found when the config was read first. */
+static void
+includes_read_given(struct conf_loader *loader)
+{
+	for (size_t i = 1; i < loader->given_files; i++)
+		include_read(loader, loader->given[i].path);
+}
+
 static void
 includes_read(struct conf_loader *loader)
 {
@@ -197,6 +205,10 @@ globals_move(struct conf_loader *loader)
 		conf->log_dir = from->log_dir;
 		conf->log_max_size = from->log_max_size;
 		conf->log_keep = from->log_keep;
+		conf->log_max_age_ms = from->log_max_age_ms;
+		conf->is_log_compressed = from->is_log_compressed;
+		conf->log_format = from->log_format;
+		conf->is_cgroup_used = from->is_cgroup_used;
 		conf->crash_dir = from->crash_dir;
 		conf->crash_keep = from->crash_keep;
 		conf->crash_max_size = from->crash_max_size;
@@ -229,12 +241,14 @@ sections_move(struct conf_loader *loader)
 	conf->services = calloc(count, sizeof(struct conf_service *));
 	conf->by_name = calloc(count, sizeof(struct conf_service *));
 	conf->routes = calloc(count, sizeof(conf->routes[0]));
+	conf->groups = calloc(count, sizeof(conf->groups[0]));
 	if (conf->services == NULL || conf->by_name == NULL ||
-	    conf->routes == NULL)
+	    conf->routes == NULL || conf->groups == NULL)
 		return -1;
 	for (size_t i = 0; i < loader->section_count; i++) {
 		struct conf_section *section = loader->sections[i];
 		struct conf_route *route = section->object;
+		struct conf_group *group = section->object;
 
 		if (section->kind == CONF_SECTION_SERVICE &&
 		    section->is_known) {
@@ -248,6 +262,12 @@ sections_move(struct conf_loader *loader)
 			free(route);
 			section->is_owner = false;
 			section->object = &conf->routes[conf->route_count++];
+		} else if (section->kind == CONF_SECTION_GROUP &&
+			   section->is_known) {
+			conf->groups[conf->group_count] = *group;
+			free(group);
+			section->is_owner = false;
+			section->object = &conf->groups[conf->group_count++];
 		}
 	}
 	qsort(conf->by_name, conf->service_count, sizeof(struct conf_service *),
@@ -311,6 +331,7 @@ loader_finish(struct conf_loader *loader, struct conf **conf_r,
 	if (!loader->is_out_of_memory) {
 		conf_check_sections(loader);
 		conf_path_finish(loader);
+		conf_group_check(loader);
 		conf_order_find(loader);
 		conf_route_check(loader);
 		conf_fallback_check(loader);
@@ -327,9 +348,16 @@ loader_finish(struct conf_loader *loader, struct conf **conf_r,
 	return 0;
 }
 
-/* text may be NULL: then the main file is read. */
+/* Where the text comes from, unless it is to be read from the disk. */
+struct load_source {
+	const char *text; /* of the main file */
+	size_t len;
+	const struct conf_text *given; /* of all files */
+	size_t given_count, given_files;
+};
+
 static int
-load(const char *path, const char *text, size_t len, struct conf **conf_r,
+load(const char *path, const struct load_source *source, struct conf **conf_r,
     struct conf_report *report)
 {
 	struct conf_loader loader;
@@ -340,12 +368,18 @@ load(const char *path, const char *text, size_t len, struct conf **conf_r,
 		conf_report_add(report, "%s: does not fit into memory", path);
 		goto out;
 	}
-	if (text != NULL)
-		file_parse(&loader, text, len);
+	loader.given = source->given;
+	loader.given_count = source->given_count;
+	loader.given_files = source->given_files;
+	if (source->text != NULL)
+		file_parse(&loader, source->text, source->len);
 	else
 		file_read(&loader);
 	file_see(&loader, loader.conf->path);
-	includes_read(&loader);
+	if (loader.given != NULL)
+		includes_read_given(&loader);
+	else
+		includes_read(&loader);
 	/* Without the main file everything else would be missing as well. */
 	if (loader.section_count == 0 && conf_mistake_is_any(&loader.mistakes))
 		conf_mistake_report(&loader.mistakes, &loader.names, report);
@@ -359,14 +393,29 @@ out:
 int
 conf_load(const char *path, struct conf **conf_r, struct conf_report *report)
 {
-	return load(path, NULL, 0, conf_r, report);
+	const struct load_source source = { 0 };
+
+	return load(path, &source, conf_r, report);
 }
 
 int
 conf_load_text(const char *path, const char *text, size_t len,
     struct conf **conf_r, struct conf_report *report)
 {
-	return load(path, text, len, conf_r, report);
+	const struct load_source source = { .text = text, .len = len };
+
+	return load(path, &source, conf_r, report);
+}
+
+int
+conf_load_texts(const char *path, const struct conf_text *texts, size_t count,
+    size_t files, struct conf **conf_r, struct conf_report *report)
+{
+	const struct load_source source = { .given = texts,
+		.given_count = count,
+		.given_files = files };
+
+	return load(path, &source, conf_r, report);
 }
 
 /* Hand a path over to whoever wants it. */

@@ -62,6 +62,8 @@ struct conf_loader {
 	size_t include_count;
 	size_t file; /* being read */
 	bool is_out_of_memory;
+	const struct conf_text *given;   /* borrowed: instead of the disk */
+	size_t given_count, given_files; /* the files first, then bodies */
 };
 
 enum {
@@ -96,10 +98,26 @@ void conf_section_guess_service(const struct conf_loader *loader,
 /* path as seen from dir; the caller must free it. NULL: out of memory. */
 char *conf_path_resolve(const char *dir, const char *path);
 
+/*
+ * Read a file of the config, from the disk or from what was given, and keep it
+ * in the conf. Returns 0 with the bytes, borrowed from there, or -1 with why.
+ * conf_text.c
+ */
+int conf_text_read(struct conf_loader *loader, const char *path,
+    const char **bytes_r, size_t *len_r, struct conf_why *why);
+void conf_text_fini(struct conf *conf);
+
 /* The checks. Each looks at all sections and reports all it finds. */
 void conf_check_sections(struct conf_loader *loader);
 void conf_path_finish(struct conf_loader *loader);
 void conf_order_find(struct conf_loader *loader);
+void conf_group_check(struct conf_loader *loader);
+/* Of one service, before what a oneshot is; of one [route]. conf_schedule.c */
+void conf_schedule_check(struct conf_loader *loader,
+    const struct conf_section *section);
+void conf_schedule_check_route(struct conf_loader *loader,
+    const struct conf_section *section);
+void conf_socket_check(struct conf_loader *loader);
 void conf_route_check(struct conf_loader *loader);
 void conf_fallback_check(struct conf_loader *loader); /* reads its files */
 

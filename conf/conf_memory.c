@@ -5,6 +5,7 @@
 
 #include "conf.h"
 #include "conf_fallback.h"
+#include "conf_probe.h"
 #include "conf_words.h"
 
 /* How a field of a type is held in memory. */
@@ -17,7 +18,10 @@ enum form {
 	FORM_SET,     /* struct conf_strings whose order means nothing */
 	FORM_LISTENS,
 	FORM_FALLBACK,
-	FORM_LIMIT
+	FORM_LIMIT,
+	FORM_PROBE,
+	FORM_READY,    /* a word, or a probe in a field of its own */
+	FORM_INSTANCES /* two fields */
 };
 
 static enum form
@@ -31,14 +35,19 @@ key_form(const struct conf_key *key)
 	case CONF_TYPE_URL:
 	case CONF_TYPE_PATTERN:
 	case CONF_TYPE_OP:
+	case CONF_TYPE_ZONE:
 		return FORM_STRING;
 	case CONF_TYPE_ADDRESS:
 		return FORM_TEXT;
 	case CONF_TYPE_ARGV:
+	case CONF_TYPE_PATHS:
+	case CONF_TYPE_SOCKETS:
 		return FORM_STRINGS;
 	case CONF_TYPE_NAMES:
 	case CONF_TYPE_PREFIXES:
 	case CONF_TYPE_ENV:
+	case CONF_TYPE_SECRET:
+	case CONF_TYPE_CAPABILITIES:
 		return FORM_SET;
 	case CONF_TYPE_LISTEN:
 		return FORM_LISTENS;
@@ -46,6 +55,12 @@ key_form(const struct conf_key *key)
 		return FORM_LIMIT;
 	case CONF_TYPE_FALLBACK:
 		return FORM_FALLBACK;
+	case CONF_TYPE_PROBE:
+		return FORM_PROBE;
+	case CONF_TYPE_READY:
+		return FORM_READY;
+	case CONF_TYPE_INSTANCES:
+		return FORM_INSTANCES;
 	default:
 		return FORM_PLAIN;
 	}
@@ -85,6 +100,12 @@ conf_key_fini(enum conf_key_id id, void *base)
 	case FORM_FALLBACK:
 		conf_fallback_fini(field);
 		break;
+	case FORM_PROBE:
+		conf_probe_fini(field);
+		break;
+	case FORM_READY:
+		conf_probe_fini(&((struct conf_service *)base)->ready_probe);
+		break;
 	default:
 		break;
 	}
@@ -106,7 +127,8 @@ conf_key_clear(enum conf_key_id id, void *base)
 	switch (key_form(key)) {
 	case FORM_STRINGS:
 	case FORM_SET:
-		return conf_words_init(field);
+		conf_words_init(field);
+		return 0;
 	case FORM_TEXT:
 		*(char **)field = strdup("");
 		return *(char **)field == NULL ? -1 : 0;
@@ -186,6 +208,20 @@ listens_are_equal(const struct conf_router *left,
 	return true;
 }
 
+static bool
+limits_are_equal(const struct conf_limit *left, const struct conf_limit *right)
+{
+	return left->count == right->count &&
+	       left->period_ms == right->period_ms;
+}
+
+/* No capability is something else than those that there are. */
+static bool
+have_alike(const struct conf_service *left, const struct conf_service *right)
+{
+	return left->has_capabilities == right->has_capabilities;
+}
+
 bool
 conf_key_is_equal(enum conf_key_id id, const void *left, const void *right)
 {
@@ -200,16 +236,26 @@ conf_key_is_equal(enum conf_key_id id, const void *left, const void *right)
 	case FORM_STRINGS:
 		return strings_are_equal(a, b);
 	case FORM_SET:
-		return sets_are_equal(a, b);
+		return sets_are_equal(a, b) &&
+		       (key->type != CONF_TYPE_CAPABILITIES ||
+			   have_alike(left, right));
 	case FORM_LISTENS:
 		return listens_are_equal(left, right);
 	case FORM_FALLBACK:
 		return conf_fallback_is_equal(a, b);
 	case FORM_LIMIT:
-		return ((const struct conf_service *)left)->restart_period_ms ==
-			   ((const struct conf_service *)right)
-			       ->restart_period_ms &&
-		       memcmp(a, b, key->width) == 0;
+		return limits_are_equal(a, b);
+	case FORM_PROBE:
+		return conf_probe_is_equal(a, b);
+	case FORM_READY:
+		return memcmp(a, b, key->width) == 0 &&
+		       conf_probe_is_equal(&((const struct conf_service *)left)
+						->ready_probe,
+			   &((const struct conf_service *)right)->ready_probe);
+	case FORM_INSTANCES:
+		return memcmp(a, b, key->width) == 0 &&
+		       ((const struct conf_service *)left)->instances_max ==
+			   ((const struct conf_service *)right)->instances_max;
 	case FORM_PLAIN:
 		return memcmp(a, b, key->width) == 0;
 	default:

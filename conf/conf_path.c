@@ -62,6 +62,33 @@ path_resolve(struct conf_loader *loader, char **pathp)
 }
 
 static void
+paths_resolve(struct conf_loader *loader, struct conf_strings *paths)
+{
+	for (size_t i = 0; i < paths->count; i++)
+		path_resolve(loader, &paths->items[i]);
+}
+
+/* "NAME=path" */
+static void
+secrets_resolve(struct conf_loader *loader, struct conf_strings *secrets)
+{
+	for (size_t i = 0; i < secrets->count; i++) {
+		char *item = secrets->items[i], *path, *text;
+		size_t len = strcspn(item, "=");
+
+		path = conf_path_resolve(loader->dir, item + len + 1);
+		if (path == NULL ||
+		    asprintf(&text, "%.*s=%s", (int)len, item, path) < 0)
+			loader->is_out_of_memory = true;
+		else {
+			free(item);
+			secrets->items[i] = text;
+		}
+		free(path);
+	}
+}
+
+static void
 dirs_finish(struct conf_loader *loader)
 {
 	struct conf *conf = loader->conf;
@@ -101,12 +128,19 @@ socket_path_len(const struct conf *conf, size_t name_len, unsigned instances)
 	       1 + GENERATION_DIGITS;
 }
 
+bool
+conf_path_fits(const struct conf *conf, const char *service, unsigned instances)
+{
+	return socket_path_len(conf, strlen(service), instances) <=
+	       SOCKET_PATH_MAX;
+}
+
 static void
 socket_check(struct conf_loader *loader, const struct conf_section *section)
 {
 	const struct conf_service *service = section->object;
 	size_t len = socket_path_len(loader->conf, strlen(service->name),
-	    service->instances);
+	    service->instances_max);
 
 	if (len > SOCKET_PATH_MAX && service->url == NULL)
 		conf_section_mistake(loader, section, section->line,
@@ -137,6 +171,14 @@ run_dir_check(struct conf_loader *loader)
 	return false;
 }
 
+/* Without a slash it is looked up in PATH. */
+static void
+program_resolve(struct conf_loader *loader, struct conf_strings *argv)
+{
+	if (argv->count > 0 && strchr(argv->items[0], '/') != NULL)
+		path_resolve(loader, &argv->items[0]);
+}
+
 void
 conf_path_finish(struct conf_loader *loader)
 {
@@ -151,9 +193,12 @@ conf_path_finish(struct conf_loader *loader)
 		if (section->kind != CONF_SECTION_SERVICE || !section->is_known)
 			continue;
 		path_resolve(loader, &service->dir);
-		if (service->argv.count > 0 &&
-		    strchr(service->argv.items[0], '/') != NULL)
-			path_resolve(loader, &service->argv.items[0]);
+		paths_resolve(loader, &service->env_files);
+		paths_resolve(loader, &service->read_only);
+		secrets_resolve(loader, &service->secrets);
+		program_resolve(loader, &service->argv);
+		program_resolve(loader, &service->health.argv);
+		program_resolve(loader, &service->ready_probe.argv);
 		if (is_checked)
 			socket_check(loader, section);
 	}

@@ -114,11 +114,14 @@ conf_section_free(struct conf_section *section)
 	if (section->is_owner && section->object != NULL) {
 		struct conf_service *service = section->object;
 		struct conf_route *route = section->object;
+		struct conf_group *group = section->object;
 
 		if (section->kind == CONF_SECTION_SERVICE)
 			free(service->name);
 		if (section->kind == CONF_SECTION_ROUTE)
 			free(route->name);
+		if (section->kind == CONF_SECTION_GROUP)
+			free(group->name);
 		conf_key_fini_section(section->kind, section->object);
 		free(section->object);
 	}
@@ -164,8 +167,8 @@ header_mistake(struct conf_loader *loader, unsigned line, const char *header)
 		return;
 	}
 	conf_mistake_add(&loader->mistakes, loader->file, line,
-	    "unknown section \"%s\"; write [msvc], [router], [service NAME] "
-	    "or [route NAME]",
+	    "unknown section \"%s\"; write [msvc], [router], "
+	    "[service NAME], [route NAME] or [group NAME]",
 	    conf_show(shown, header));
 }
 
@@ -231,11 +234,13 @@ section_fill(struct conf_loader *loader, struct conf_section *section)
 		[CONF_SECTION_ROUTER] = sizeof(struct conf_router),
 		[CONF_SECTION_SERVICE] = sizeof(struct conf_service),
 		[CONF_SECTION_ROUTE] = sizeof(struct conf_route),
+		[CONF_SECTION_GROUP] = sizeof(struct conf_group),
 	};
 	struct conf_place place = { loader->conf->files.items[section->file],
 		section->line };
 	struct conf_service *service;
 	struct conf_route *route;
+	struct conf_group *group;
 
 	section->object = service = calloc(1, sizes[section->kind]);
 	if (service == NULL ||
@@ -251,6 +256,12 @@ section_fill(struct conf_loader *loader, struct conf_section *section)
 		route->place = place;
 		route->name = strdup(section->name);
 		return route->name == NULL ? -1 : 0;
+	}
+	if (section->kind == CONF_SECTION_GROUP) {
+		group = section->object;
+		group->place = place;
+		group->name = strdup(section->name);
+		return group->name == NULL ? -1 : 0;
 	}
 	return 0;
 }

@@ -294,7 +294,8 @@ int
 conf_value_env_name(const char *text, struct conf_why *why)
 {
 	static const char *const owned[] = { "NOTIFY_SOCKET", "WATCHDOG_USEC",
-		"WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES" };
+		"WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES",
+		"CREDENTIALS_DIRECTORY" };
 	size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyz"
 				  "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
 

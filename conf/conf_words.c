@@ -7,12 +7,14 @@
 #include "conf.h"
 #include "conf_value.h"
 
-int
+/* What all empty arrays have in common: most keys of most services are. */
+static char *no_items[1];
+
+void
 conf_words_init(struct conf_strings *words)
 {
 	words->count = 0;
-	words->items = calloc(1, sizeof(words->items[0]));
-	return words->items == NULL ? -1 : 0;
+	words->items = no_items;
 }
 
 void
@@ -21,7 +23,7 @@ conf_words_clear(struct conf_strings *words)
 	for (size_t i = 0; i < words->count; i++)
 		free(words->items[i]);
 	words->count = 0;
-	if (words->items != NULL)
+	if (words->items != NULL && words->items != no_items)
 		words->items[0] = NULL;
 }
 
@@ -29,7 +31,8 @@ void
 conf_words_fini(struct conf_strings *words)
 {
 	conf_words_clear(words);
-	free(words->items);
+	if (words->items != no_items)
+		free(words->items);
 	words->items = NULL;
 }
 
@@ -44,9 +47,9 @@ conf_words_add(struct conf_strings *words, const char *text, size_t len)
 	char *copy;
 
 	if ((size & (size - 1)) == 0) {
-		char **items =
-		    realloc(words->items, 2 * size * sizeof(items[0]));
+		char **items = words->items == no_items ? NULL : words->items;
 
+		items = realloc(items, 2 * size * sizeof(items[0]));
 		if (items == NULL)
 			return -1;
 		words->items = items;

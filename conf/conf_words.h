@@ -9,8 +9,8 @@
 struct conf_strings;
 struct conf_why;
 
-/* Make it empty, with items set; -1 when out of memory. */
-int conf_words_init(struct conf_strings *words);
+/* Make it empty, with items set. */
+void conf_words_init(struct conf_strings *words);
 
 /* Release everything; items is NULL afterwards. */
 void conf_words_fini(struct conf_strings *words);

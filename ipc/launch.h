@@ -15,8 +15,19 @@
 #define LAUNCH_ENV_ROUTER     "MSVC_ROUTER"     /* ipc:// URL to call (REQ) */
 #define LAUNCH_ENV_PUB        "MSVC_PUB"        /* ipc:// URL to publish to */
 #define LAUNCH_ENV_SUB        "MSVC_SUB"        /* ipc:// URL to subscribe at */
-#define LAUNCH_ENV_NOTIFY     "NOTIFY_SOCKET"   /* sd_notify(3) */
-#define LAUNCH_ENV_WATCHDOG   "WATCHDOG_USEC"   /* sd_watchdog_enabled(3) */
+#define LAUNCH_ENV_RUN        "MSVC_RUN" /* of this supervisor: "PID.SECONDS" */
+#define LAUNCH_ENV_NOTIFY     "NOTIFY_SOCKET" /* sd_notify(3) */
+#define LAUNCH_ENV_WATCHDOG   "WATCHDOG_USEC" /* sd_watchdog_enabled(3) */
+
+/* Environment of services that have such things. */
+#define LAUNCH_ENV_LISTEN_PID   "LISTEN_PID"            /* sd_listen_fds(3) */
+#define LAUNCH_ENV_LISTEN_FDS   "LISTEN_FDS"            /* from 3 on */
+#define LAUNCH_ENV_LISTEN_NAMES "LISTEN_FDNAMES"        /* "NAME:NAME" */
+#define LAUNCH_ENV_CREDENTIALS  "CREDENTIALS_DIRECTORY" /* its secrets */
+
+enum {
+	LAUNCH_LISTEN_PID_MAX = 10 /* digits of a pid */
+};
 
 /* File descriptors. */
 enum {
@@ -27,16 +38,18 @@ enum {
 };
 
 /* The run directory, mode 0711 owned by the supervisor's user. */
-#define LAUNCH_PATH_LOCK    "lock"         /* flock()ed; holds the pid */
+#define LAUNCH_PATH_LOCK    "lock"         /* flock()ed, 0600; the pid */
 #define LAUNCH_PATH_CONTROL "control.sock" /* the msvc command; 0600 */
 #define LAUNCH_PATH_NOTIFY  "notify.sock"  /* sd_notify datagrams; 0666 */
 #define LAUNCH_PATH_ROUTER  "router.sock"  /* SP: REQ, PUB and SUB; 0666 */
 #define LAUNCH_PATH_ADMIN   "admin.sock"   /* HTTP, /-/health; 0600 */
 #define LAUNCH_PATH_SERVICE "svc"          /* svc/NAME/INSTANCE.GENERATION */
+#define LAUNCH_PATH_SECRETS "secrets"      /* /NAME.INSTANCE.GENERATION */
 
 /*
  * svc/NAME is mode 0700 and owned by the service's user. The instance binds
- * svc/NAME/INSTANCE.GENERATION.
+ * svc/NAME/INSTANCE.GENERATION. What is in secrets/NAME.INSTANCE.GENERATION is
+ * his as well, mode 0400; the directory is not.
  */
 
 /* Exit codes of a child that could not become the program. */

@@ -79,6 +79,7 @@ static const struct lifeline_field fields_service[] = {
 	UINT(service, rules.hang_ms),
 	UINT(service, rules.quarantine_ms),
 	UINT(service, rules.ramp_ms),
+	UINT(service, rules.load_ms),
 };
 
 static const struct lifeline_field fields_route[] = {
@@ -108,6 +109,7 @@ static const struct lifeline_field fields_instance[] = {
 	UINT(instance, death),
 	UINT(instance, restarts),
 	UINT(instance, restart_limit),
+	BOOL(instance, is_asleep),
 };
 
 static const struct lifeline_field fields_linked[] = {
@@ -120,6 +122,7 @@ static const struct lifeline_field fields_stream[] = {
 	UINT(stream, id),
 	STR(stream, name),
 	STR(stream, label),
+	STR(stream, pattern),
 };
 
 static const struct lifeline_field fields_log[] = {
@@ -128,6 +131,28 @@ static const struct lifeline_field fields_log[] = {
 	UINT(log, keep),
 	BOOL(log, is_console),
 	BOOL(log, is_colour),
+	UINT(log, max_age_ms),
+	BOOL(log, is_compressed),
+	UINT(log, format),
+};
+
+static const struct lifeline_field fields_log_rule[] = {
+	STR(log_rule, name),
+	UINT(log_rule, target),
+	UINT(log_rule, rate),
+	UINT(log_rule, rate_ms),
+};
+
+static const struct lifeline_field fields_load[] = {
+	STR(load, service),
+	UINT(load, requests),
+	UINT(load, inflight),
+	UINT(load, held),
+	UINT(load, wait_max_us),
+};
+
+static const struct lifeline_field fields_wanted[] = {
+	STR(wanted, service),
 };
 
 static const struct lifeline_field fields_drained[] = {
@@ -237,6 +262,10 @@ static const struct lifeline_shape lifeline_shapes[] = {
 	[LIFELINE_RELEASE] = SHAPE("release", fields_release),
 	[LIFELINE_FAULT] = SHAPE("fault", fields_fault),
 	[LIFELINE_CRASH] = SHAPE("crash", fields_crash),
+	[LIFELINE_MATCHED] = SHAPE("matched", fields_drained),
+	[LIFELINE_LOAD] = SHAPE("load", fields_load),
+	[LIFELINE_WANTED] = SHAPE("wanted", fields_wanted),
+	[LIFELINE_LOG_RULE] = SHAPE("log rule", fields_log_rule),
 };
 
 static const struct lifeline_shape *

@@ -55,7 +55,11 @@ enum lifeline_type {
 	LIFELINE_QUARANTINE = 21,     /* both: do not deliver this request */
 	LIFELINE_RELEASE = 22,        /* to router: deliver it again */
 	LIFELINE_FAULT = 23,          /* to router: fail on purpose */
-	LIFELINE_CRASH = 24           /* to logger: write a crash bundle */
+	LIFELINE_CRASH = 24,          /* to logger: write a crash bundle */
+	LIFELINE_MATCHED = 25, /* from logger: a line matched the pattern */
+	LIFELINE_LOAD = 26,    /* from router: how busy a service is */
+	LIFELINE_WANTED = 27,  /* from router: a request for one that sleeps */
+	LIFELINE_LOG_RULE = 28 /* to logger: how to treat a service's lines */
 };
 
 /* The words of DESIGN.md section 10, as numbers on the wire. */
@@ -162,6 +166,7 @@ struct lifeline_rules {
 	uint64_t hang_ms;          /* past the deadline; 0: never hung */
 	uint64_t quarantine_ms;    /* 0: never */
 	uint64_t ramp_ms;          /* from an old generation to a new one */
+	uint64_t load_ms;          /* send LOAD so often; 0: never */
 };
 
 struct lifeline_service {
@@ -197,6 +202,7 @@ struct lifeline_instance {
 			   the index stands for */
 	uint64_t death; /* enum lifeline_death: how its last process ended */
 	uint64_t restarts, restart_limit; /* so many of so many; 0: no limit */
+	bool is_asleep; /* stopped, and starts with the first request */
 };
 
 /* LINKED, UNLINKED, IDLE, CASUALTIES_END */
@@ -264,6 +270,14 @@ struct lifeline_stream {
 	uint64_t id;       /* never reused by this supervisor */
 	const char *name;  /* log file without ".log": service, msvc, access */
 	const char *label; /* line prefix: "echo/1"; "" = lines as they are */
+	/* PCRE2 with UTF and MATCH_INVALID_UTF: MATCHED is sent once, when a
+	 * line has it. "": none. */
+	const char *pattern;
+};
+
+enum lifeline_log_format {
+	LOG_FORMAT_TEXT,
+	LOG_FORMAT_JSON
 };
 
 struct lifeline_log {
@@ -272,10 +286,45 @@ struct lifeline_log {
 	uint64_t keep;     /* rotated files to keep */
 	bool is_console;   /* echo each line to standard output */
 	bool is_colour;
+	uint64_t max_age_ms; /* rotate what is older; 0: never */
+	bool is_compressed;  /* rotated files, with gzip */
+	uint64_t format;     /* enum lifeline_log_format, of files */
 };
 
+enum lifeline_log_target {
+	LOG_TARGET_FILE,
+	LOG_TARGET_SYSLOG,
+	LOG_TARGET_JOURNALD,
+	LOG_TARGET_INHERIT, /* standard output, as the supervisor had it */
+	LOG_TARGET_OFF
+};
+
+/*
+ * For all streams of that name, until the next one for it. A LOG ends those
+ * that no stream has now; they are told again behind it.
+ */
+struct lifeline_log_rule {
+	const char *name;
+	uint64_t target;        /* enum lifeline_log_target */
+	uint64_t rate, rate_ms; /* so many lines in so long; 0: any number */
+};
+
+/* DRAINED, MATCHED */
 struct lifeline_drained {
 	uint64_t id;
+};
+
+/* Since the last one, over all workers. */
+struct lifeline_load {
+	const char *service;
+	uint64_t requests;    /* that came */
+	uint64_t inflight;    /* in instances, now */
+	uint64_t held;        /* waiting for one, now */
+	uint64_t wait_max_us; /* the longest that one waited, or waits */
+};
+
+struct lifeline_wanted {
+	const char *service;
 };
 
 struct lifeline_msg {
@@ -297,6 +346,9 @@ struct lifeline_msg {
 		struct lifeline_release release;
 		struct lifeline_fault fault;
 		struct lifeline_crash crash;
+		struct lifeline_load load;
+		struct lifeline_wanted wanted;
+		struct lifeline_log_rule log_rule;
 	} u;
 };
 

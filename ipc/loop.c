@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -16,6 +17,9 @@ enum {
 	LOOP_HEAP_MIN = 64
 };
 
+/* The slot of a timer in the list of those that the heap had no room for. */
+#define LOOP_SPILLED SIZE_MAX
+
 TAILQ_HEAD(loop_tasks, loop_task);
 
 struct loop {
@@ -23,6 +27,7 @@ struct loop {
 	int64_t now_us;
 	struct loop_timer **heap; /* binary, least heap_us at 0 */
 	size_t heap_count, heap_cap;
+	struct loop_timer *spilled; /* in no order */
 	struct loop_tasks tasks;
 	struct loop_io wake; /* the eventfd; -1 until added */
 	/* Newest first; pushed by any thread, taken whole by the loop. */
@@ -212,35 +217,86 @@ loop_heap_sink(struct loop *loop, size_t at, struct loop_timer *timer)
 	loop_heap_put(loop, at, timer);
 }
 
-static void
-loop_heap_grow(struct loop *loop)
+static bool
+loop_heap_has_room(struct loop *loop)
 {
 	size_t cap = loop->heap_cap * 2;
 	struct loop_timer **heap;
 
+	if (loop->heap_count < loop->heap_cap)
+		return true;
 	if (cap < LOOP_HEAP_MIN)
 		cap = LOOP_HEAP_MIN;
 	heap = realloc(loop->heap, cap * sizeof(struct loop_timer *));
 	if (heap == NULL)
-		bug("out of memory for %zu timers", cap);
+		return false;
 	loop->heap = heap;
 	loop->heap_cap = cap;
+	return true;
+}
+
+static void
+loop_spill_add(struct loop *loop, struct loop_timer *timer)
+{
+	timer->slot = LOOP_SPILLED;
+	timer->next = loop->spilled;
+	loop->spilled = timer;
+}
+
+static void
+loop_spill_drop(struct loop *loop, struct loop_timer *timer)
+{
+	struct loop_timer **at = &loop->spilled;
+
+	while (*at != timer)
+		at = &(*at)->next;
+	*at = timer->next;
+	timer->slot = 0;
+}
+
+/* The one in the list that is due first, or NULL. */
+static struct loop_timer *
+loop_spill_first(const struct loop *loop)
+{
+	struct loop_timer *first = loop->spilled, *timer;
+
+	for (timer = first; timer != NULL; timer = timer->next) {
+		if (timer->due_us < first->due_us)
+			first = timer;
+	}
+	return first;
+}
+
+/* Into the heap, as soon as there is memory again. */
+static void
+loop_spill_return(struct loop *loop)
+{
+	struct loop_timer *timer;
+
+	while ((timer = loop->spilled) != NULL && loop_heap_has_room(loop)) {
+		loop_spill_drop(loop, timer);
+		loop_heap_rise(loop, loop->heap_count++, timer);
+	}
 }
 
 void
 loop_timer_set(struct loop *loop, struct loop_timer *timer, int64_t due_us)
 {
 	timer->due_us = due_us;
-	if (timer->slot > 0 && due_us >= timer->heap_us)
+	if (timer->slot > 0 && timer->slot != LOOP_SPILLED &&
+	    due_us >= timer->heap_us)
 		return;
 	timer->heap_us = due_us;
+	if (timer->slot == LOOP_SPILLED)
+		return;
 	if (timer->slot > 0) {
 		loop_heap_rise(loop, timer->slot - 1, timer);
 		return;
 	}
-	if (loop->heap_count == loop->heap_cap)
-		loop_heap_grow(loop);
-	loop_heap_rise(loop, loop->heap_count++, timer);
+	if (loop_heap_has_room(loop))
+		loop_heap_rise(loop, loop->heap_count++, timer);
+	else
+		loop_spill_add(loop, timer);
 }
 
 void
@@ -251,6 +307,10 @@ loop_timer_drop(struct loop *loop, struct loop_timer *timer)
 
 	if (timer->slot == 0)
 		return;
+	if (timer->slot == LOOP_SPILLED) {
+		loop_spill_drop(loop, timer);
+		return;
+	}
 	timer->slot = 0;
 	last = loop->heap[--loop->heap_count];
 	if (last == timer)
@@ -267,6 +327,23 @@ loop_timer_is_set(const struct loop_timer *timer)
 	return timer->slot > 0;
 }
 
+static void
+loop_run_spilled(struct loop *loop)
+{
+	struct loop_timer *timer;
+	size_t left = 0;
+
+	for (timer = loop->spilled; timer != NULL; timer = timer->next)
+		left++;
+	for (; left > 0; left--) {
+		timer = loop_spill_first(loop);
+		if (timer == NULL || timer->due_us > loop->now_us)
+			return;
+		loop_spill_drop(loop, timer);
+		timer->fn(timer);
+	}
+}
+
 /*
  * A timer that sets itself to now again must not keep the turn from ending,
  * so no more are fired than were set at the start. What is left over makes
@@ -275,8 +352,13 @@ loop_timer_is_set(const struct loop_timer *timer)
 static void
 loop_run_timers(struct loop *loop)
 {
-	size_t left = loop->heap_count;
+	size_t left;
 
+	if (loop->spilled != NULL) {
+		loop_spill_return(loop);
+		loop_run_spilled(loop);
+	}
+	left = loop->heap_count;
 	while (left > 0 && loop->heap_count > 0) {
 		struct loop_timer *timer = loop->heap[0];
 
@@ -334,16 +416,21 @@ loop_run_tasks(struct loop *loop)
 static int
 loop_wait_ms(const struct loop *loop, int timeout_ms)
 {
-	int64_t wait_ms;
+	const struct loop_timer *spilled = loop_spill_first(loop);
+	int64_t wait_ms, due_us = INT64_MAX;
 
 	if (!TAILQ_EMPTY(&loop->tasks))
 		return 0; /* added before the first turn */
-	if (loop->heap_count == 0)
+	if (loop->heap_count > 0)
+		due_us = loop->heap[0]->heap_us;
+	else if (spilled == NULL)
 		return timeout_ms;
-	if (loop->heap[0]->heap_us <= loop->now_us)
+	if (spilled != NULL && spilled->due_us < due_us)
+		due_us = spilled->due_us;
+	if (due_us <= loop->now_us)
 		return 0;
-	/* heap_us may be as far off as INT64_MAX; now_us is positive. */
-	wait_ms = (loop->heap[0]->heap_us - loop->now_us - 1) / 1000 + 1;
+	/* due_us may be as far off as INT64_MAX; now_us is positive. */
+	wait_ms = (due_us - loop->now_us - 1) / 1000 + 1;
 	if (wait_ms > INT_MAX)
 		wait_ms = INT_MAX;
 	if (timeout_ms >= 0 && wait_ms > timeout_ms)

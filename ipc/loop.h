@@ -38,6 +38,7 @@ struct loop_timer {
 	int64_t due_us;  /* when it should fire */
 	int64_t heap_us; /* the key under which the heap holds it, <= due_us */
 	size_t slot;     /* its place in the heap plus one; 0 while not set */
+	struct loop_timer *next; /* where the heap could not grow */
 };
 
 /* Work to do once, after all events of this turn were handled. */
@@ -78,7 +79,8 @@ void loop_io_drop(struct loop *loop, struct loop_io *io);
 /*
  * Fire timer->fn once at due_us or soon after (never before). Moving a set
  * timer to a later time costs no heap operation, so an idle timeout may be
- * pushed ahead on each request. Out of memory on growth aborts via bug().
+ * pushed ahead on each request. It never fails: without memory for a larger
+ * heap a timer goes into a list, which is slow and not more than that.
  */
 void loop_timer_set(struct loop *loop, struct loop_timer *timer,
     int64_t due_us);

@@ -69,6 +69,16 @@ utf8_sequence(const uint8_t *at, size_t len)
 }
 
 size_t
+utf8_printable(const uint8_t *at, size_t len)
+{
+	size_t count = utf8_sequence(at, len);
+
+	if (count == 1 && (at[0] < 0x20 || at[0] == 0x7f))
+		return 0;
+	return count == 2 && at[0] == 0xc2 && at[1] < 0xa0 ? 0 : count;
+}
+
+size_t
 utf8_plain_run(const uint8_t *at, size_t len)
 {
 	size_t i = 0, sequence;

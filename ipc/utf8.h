@@ -22,6 +22,12 @@ size_t utf8_plain_run(const uint8_t *at, size_t len);
  */
 size_t utf8_sequence(const uint8_t *at, size_t len);
 
+/*
+ * The same for a character that can be shown: 0 also for control characters,
+ * of which terminals obey those from U+0080 to U+009F as well.
+ */
+size_t utf8_printable(const uint8_t *at, size_t len);
+
 /* Is all of it well-formed UTF-8? */
 bool utf8_is_valid(const void *at, size_t len);
 

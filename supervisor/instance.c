@@ -162,7 +162,7 @@ instance_tell(const struct instance *inst)
 	tell->is_beside = inst->is_beside;
 	tell->death = inst->death;
 	tell->restarts = inst->backoff.ring_count;
-	tell->restart_limit = inst->conf->restart_limit;
+	tell->restart_limit = inst->conf->restart_limit.count;
 	feed_send(&inst->service->sup->router.feed, &msg, -1);
 }
 

@@ -76,8 +76,8 @@ instance_log_end(const struct instance *inst, const struct instance_end *end)
 	case INSTANCE_EV_LIMIT:
 		log_errorx("%s/%u[%d]: %s, failed: more than %u restarts in "
 			   "%lld ms, \"msvc start %s\" tries again%s",
-		    name, inst->index, pid, end->what, conf->restart_limit,
-		    (long long)conf->restart_period_ms, name, end->tail);
+		    name, inst->index, pid, end->what, conf->restart_limit.count,
+		    (long long)conf->restart_limit.period_ms, name, end->tail);
 		break;
 	case INSTANCE_EV_RETRY:
 		instance_log_retry(inst, end);
@@ -107,10 +107,10 @@ instance_back_off(struct instance *inst, bool is_counted, int64_t *delay_r)
 {
 	const struct conf_service *conf = inst->conf;
 	struct backoff_rule rule = {
-		.delay_ms = conf->restart_delay_ms,
+		.delay_ms = conf->restart_delays.items_ms[0],
 		.delay_max_ms = conf->restart_delay_max_ms,
-		.limit = is_counted ? conf->restart_limit : 0,
-		.period_ms = conf->restart_period_ms,
+		.limit = is_counted ? conf->restart_limit.count : 0,
+		.period_ms = conf->restart_limit.period_ms,
 	};
 	int64_t now_us = instance_now_us(inst);
 	struct timespec now;
@@ -157,7 +157,7 @@ instance_explain(struct instance *inst, const struct instance_end *end)
 	if (end->event == INSTANCE_EV_LIMIT)
 		instance_set_reason(inst,
 		    "%s, more than %u restarts in %lld ms", end->what,
-		    conf->restart_limit, (long long)conf->restart_period_ms);
+		    conf->restart_limit.count, (long long)conf->restart_limit.period_ms);
 	else
 		instance_set_reason(inst, "%s", end->what);
 }
@@ -226,7 +226,7 @@ instance_bundle(struct instance *inst, struct instance_end *end, int status,
 		.decision = instance_decision(inst, end),
 		.delay_ms = end->delay_ms,
 		.restarts = inst->backoff.ring_count,
-		.restart_limit = inst->conf->restart_limit,
+		.restart_limit = inst->conf->restart_limit.count,
 		.stream = inst->stream,
 	};
 

@@ -135,16 +135,10 @@ service_free(struct service **svcp)
 	free(svc);
 }
 
-unsigned
-service_wanted_count(const struct conf_service *conf)
-{
-	return conf->url != NULL ? 0 : conf->instances;
-}
-
 int
 service_resize(struct service *svc, struct err *err_r)
 {
-	unsigned count = service_wanted_count(svc->conf);
+	unsigned count = svc->scale;
 	struct instance **instances;
 
 	if (count > svc->count) {
@@ -180,7 +174,7 @@ fail:
 void
 service_enqueue(struct service *svc)
 {
-	unsigned count = service_wanted_count(svc->conf);
+	unsigned count = svc->scale;
 	struct instance *inst;
 
 	svc->is_wanted = true;
@@ -212,8 +206,17 @@ int
 service_set_conf(struct service *svc, const struct conf_service *conf,
     struct err *err_r)
 {
+	const struct conf_service *old = svc->conf;
+
 	/* First, whatever fails below: the old one is about to be freed. */
 	svc->conf = conf;
+	/* An operator's "scale" stands while the configuration says the same. */
+	if (conf->url != NULL)
+		svc->scale = 0;
+	else if (old == NULL || old->url != NULL ||
+		 old->instances != conf->instances ||
+		 old->instances_max != conf->instances_max)
+		svc->scale = conf->instances;
 	spawn_user_fini(&svc->user);
 	if (spawn_user_init(&svc->user, conf->user, conf->group, err_r) < 0) {
 		err_prefix(err_r, "service \"%s\"", conf->name);
@@ -262,7 +265,7 @@ service_remove(struct service *svc)
 void
 service_up(struct service *svc)
 {
-	unsigned count = service_wanted_count(svc->conf);
+	unsigned count = svc->scale;
 
 	svc->is_wanted = true;
 	service_dequeue(svc);
@@ -336,10 +339,10 @@ services_purge(struct services *services)
 
 	for (svc = TAILQ_FIRST(&services->all); svc != NULL; svc = next) {
 		next = TAILQ_NEXT(svc, link);
-		while (svc->count > service_wanted_count(svc->conf) &&
+		while (svc->count > svc->scale &&
 		       svc->instances[svc->count - 1]->pid == 0)
 			service_drop_last(svc);
-		if (svc->count > service_wanted_count(svc->conf))
+		if (svc->count > svc->scale)
 			is_more = true;
 		if (!svc->is_removed)
 			continue;

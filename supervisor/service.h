@@ -58,6 +58,7 @@ struct service {
 	struct service_roll roll;
 	struct instance **instances; /* owned, indexes 1 to count in order */
 	unsigned count;
+	unsigned scale; /* instances that there are to be */
 	uint64_t last_generation; /* of instances that it no longer has */
 	bool is_removed; /* no longer configured: forgotten once down */
 	bool is_wanted;  /* by configuration and operator */
@@ -182,9 +183,6 @@ void services_step(struct services *services);
 /* No process is left. */
 bool services_are_down(const struct services *services);
 bool service_is_down(const struct service *svc);
-
-/* How many instances the configuration asks for. */
-unsigned service_wanted_count(const struct conf_service *conf);
 
 /* Take over a configuration and the user that it names. */
 int service_set_conf(struct service *svc, const struct conf_service *conf,

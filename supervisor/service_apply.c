@@ -21,7 +21,7 @@ service_replace(struct instance *inst, enum instance_stale why)
 void
 service_restart(struct service *svc, unsigned index)
 {
-	unsigned count = service_wanted_count(svc->conf);
+	unsigned count = svc->scale;
 	struct instance *inst;
 
 	svc->is_wanted = true;
@@ -78,7 +78,7 @@ static void
 service_fit(struct service *svc, const struct conf_service *old,
     bool was_removed)
 {
-	unsigned count = service_wanted_count(svc->conf);
+	unsigned count = svc->scale;
 	struct instance *inst;
 	enum conf_change own;
 

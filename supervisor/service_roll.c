@@ -94,7 +94,7 @@ service_roll_cancel(struct service *svc)
 static struct instance *
 service_roll_next(struct service *svc)
 {
-	unsigned count = service_wanted_count(svc->conf);
+	unsigned count = svc->scale;
 	struct instance *inst;
 
 	for (unsigned i = 0; i < svc->count; i++) {
@@ -143,7 +143,7 @@ service_roll_facts(struct service *svc)
 	}
 	facts.is_wanted = svc->is_wanted && !sup->services.is_stopping &&
 			  place != NULL &&
-			  place->index <= service_wanted_count(svc->conf);
+			  place->index <= svc->scale;
 	facts.has_beside = beside != NULL && beside->pid != 0;
 	if (place != NULL)
 		facts.old_state = instance_state(place);

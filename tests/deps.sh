@@ -6,12 +6,13 @@ set -eu
 
 build='gcc make pkg-config binutils libnng-dev libmsgpack-c-dev|libmsgpack-dev
 libinih-dev libllhttp-dev|node-llhttp libxxhash-dev uthash-dev libsqlite3-dev
-liblmdb-dev curl'
+liblmdb-dev libpcre2-dev zlib1g-dev libseccomp-dev libcap-dev libncurses-dev
+curl'
 test='libcmocka-dev libjansson-dev python3 python3-pytest python3-pytest-xdist
-python3-msgpack'
+python3-msgpack libfaketime'
 lint='clang-format-14|clang-format clang clang-tidy libclang-rt-14-dev|libclang-rt-dev
 cppcheck mandoc shellcheck'
-bench='wrk nginx-light haproxy libzmq3-dev'
+bench='wrk nginx-light haproxy libzmq3-dev s6 runit supervisor'
 
 installed() {
 	[ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]

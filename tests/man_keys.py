@@ -29,7 +29,7 @@ def entries():
         r"^\.Ss \[(\w+)(?: NAME)?\]\n(.*?)(?=^\.S[sh] )", text, re.M | re.S
     ):
         for item in re.split(r"^\.It ", body, flags=re.M)[1:]:
-            key = re.match(r"Ic (\w+)(?:\. Ns Ar KEY)? Ns = Ns ", item)
+            key = re.match(r"Ic (\w+)(?:\. Ns Ar (?:KEY|NAME))? Ns = Ns ", item)
             if key is None:
                 sys.exit(f"msvc.ini.5: [{section}]: odd entry: .It {item[:40]}")
             found[section, key[1]] = item

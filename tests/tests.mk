@@ -39,7 +39,8 @@ $(B)/unit/%: tests/unit/%.c $(B)/lib/conf.a $(B)/lib/supervisor.a \
 	$(call step,LD $@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< -Wl,--start-group \
 	    $(filter %.a,$^) -Wl,--end-group -lcmocka -ljansson $(INIH_LIBS) \
-	    $(LLHTTP_PC) -lnng $(MSGPACK_LIBS) -lxxhash
+	    $(LLHTTP_PC) -lnng $(MSGPACK_LIBS) -lxxhash $(PCRE2_LIBS) \
+	    $(ZLIB_LIBS) $(NCURSES_LIBS) $(SANDBOX_LIBS)
 
 .PHONY: unit unit-programs e2e e2e-workers
 unit-programs: $(UNIT)

@@ -51,7 +51,7 @@ static const struct {
 	    "the line" },
 	{ "key before any section", "run_dir = /x\n",
 	    ":1: key \"run_dir\" before any section; write [msvc], [router], "
-	    "[service NAME] or [route NAME] above it" },
+	    "[service NAME], [route NAME] or [group NAME] above it" },
 	{ "line that is no key", HEAD "hello\n",
 	    ":4: \"hello\" is not a section, key or comment; write \"key = "
 	    "value\"" },
@@ -68,7 +68,7 @@ static const struct {
 	    "own" },
 	{ "unknown section", "[users]\n",
 	    ":1: unknown section \"users\"; write [msvc], [router], [service "
-	    "NAME] or [route NAME]" },
+	    "NAME], [route NAME] or [group NAME]" },
 	{ "misspelt section", "[servce a]\n",
 	    ":1: unknown section \"servce a\"; did you mean [service "
 	    "NAME]?" },
@@ -110,7 +110,8 @@ static const struct {
 	    ":5: router: max_head \"2m\" is out of range; 1k to 1m is "
 	    "allowed" },
 	{ "count", A "instances = two\n",
-	    ":6: service \"a\": instances \"two\" is not a whole number" },
+	    ":6: service \"a\": instances \"two\" is no number of processes "
+	    "such as 4, or 1..4" },
 	{ "count out of range", A "instances = 0\n",
 	    ":6: service \"a\": instances \"0\" is out of range; 1 to 1024 is "
 	    "allowed" },
@@ -482,8 +483,8 @@ defaults_come_from_the_table(void **state)
 	assert_int_equal(router->access_log, CONF_ACCESS_TEXT);
 	assert_int_equal(a->instances, 1);
 	assert_int_equal(a->restart, CONF_RESTART_ALWAYS);
-	assert_int_equal(a->restart_limit, 5);
-	assert_int_equal(a->restart_period_ms, 60000);
+	assert_int_equal(a->restart_limit.count, 5);
+	assert_int_equal(a->restart_limit.period_ms, 60000);
 	assert_int_equal(a->ready, CONF_READY_AUTO);
 	assert_int_equal(a->stop_signal, 15);
 	assert_int_equal(a->success_codes[0], 1);
@@ -523,7 +524,7 @@ values_reach_their_fields(void **state)
 	assert_string_equal(a->prefixes.items[1], "/a%2Fb");
 	assert_int_equal(a->prefix_places[1].line, 12);
 	assert_int_equal(a->success_codes[1], 6);
-	assert_int_equal(a->restart_limit, 0);
+	assert_int_equal(a->restart_limit.count, 0);
 	assert_int_equal(a->stop_signal, 9);
 	assert_int_equal(a->ready, CONF_READY_NONE);
 	assert_false(a->is_enabled);

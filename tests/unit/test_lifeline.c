@@ -115,9 +115,9 @@ test_every_message_comes_back_as_it_was_sent(void **state)
 static void
 test_fields_land_where_they_belong(void **state)
 {
-	static const char wire[] = "\x9d\x07\xa4"
+	static const char wire[] = "\x9e\x07\xa4"
 				   "echo\x01\x02\x05\x04\xa7ipc://x\x05\xb2"
-				   "killed by signal 9\xc3\x01\x02\x05";
+				   "killed by signal 9\xc3\x01\x02\x05\xc2";
 	struct buf buf = { 0 };
 	struct lifeline_msg msg;
 	uint8_t *copy;

@@ -10,6 +10,7 @@
 #include "ipc/buf.h"
 #include "ipc/mp.h"
 #include "ipc/mp_text.h"
+#include "ipc/utf8.h"
 
 static void
 test_text_is_made_utf8_and_cut_between_characters(void **state)
@@ -52,12 +53,41 @@ test_text_is_made_utf8_and_cut_between_characters(void **state)
 	}
 }
 
+static void
+test_what_a_terminal_obeys_is_not_printable(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t want;
+	} cases[] = {
+		{ "a", 1 },
+		{ "\n", 0 },
+		{ "\x1b[31m", 0 },
+		{ "\x7f", 0 },
+		{ "\x9b", 0 },
+		{ "\xc2\x80", 0 },
+		{ "\xc2\x9f", 0 },
+		{ "\xc2\xa0", 2 },
+		{ "\xc3\x9b", 2 },
+		{ "\xf0\x9f\x98\x80", 4 },
+		{ "\xf0\x9f\x98", 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(utf8_printable((const uint8_t *)cases[i].text,
+				     strlen(cases[i].text)),
+		    cases[i].want);
+	assert_int_equal(utf8_printable((const uint8_t *)"", 0), 0);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 		    test_text_is_made_utf8_and_cut_between_characters),
+		cmocka_unit_test(test_what_a_terminal_obeys_is_not_printable),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
