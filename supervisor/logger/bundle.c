@@ -11,7 +11,6 @@
 #include "ipc/lifeline.h"
 #include "ipc/log.h"
 #include "ipc/loop.h"
-#include "lastlines.h"
 #include "logset.h"
 
 struct bundle {
@@ -52,8 +51,8 @@ bundle_put(const struct bundle *bundle, struct buf *out)
 	size_t len = strlen(crash->json);
 	struct buf lines = { 0 };
 
-	lastlines_put(&lines, logset_dir(bundle->bundles->set), crash->name,
-	    crash->label);
+	logset_put_last(bundle->bundles->set, crash->name, crash->label,
+	    &lines);
 	buf_append(out, crash->json, len > 0 ? len - 1 : 0);
 	buf_append_str(out, ",\"log\":");
 	if (lines.is_failed ||

@@ -3,8 +3,8 @@
  *
  * A bundle is complete when the stream of the process has ended, or after
  * BUNDLE_WAIT_US: somebody else may hold the pipe open. Then its lines are
- * read back (lastlines.h) and the file is written (crashfile.h). Failures are
- * logged: there is nobody who could do better.
+ * read back (logset_put_last()) and the file is written (crashfile.h). Failures
+ * are logged: there is nobody who could do better.
  */
 #ifndef MSVC_SUPERVISOR_LOGGER_BUNDLE_H
 #define MSVC_SUPERVISOR_LOGGER_BUNDLE_H

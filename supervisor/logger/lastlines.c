@@ -10,14 +10,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <zlib.h>
+
 #include "ipc/buf.h"
 #include "ipc/mp.h"
 #include "ipc/mp_text.h"
-#include "logline.h"
+#include "logrec.h"
+#include "logrotate.h"
 
 enum {
 	LASTLINES_FIRST_BYTES = 32 * 1024, /* as a rule they are enough */
-	LASTLINES_TIME_LEN = LOGLINE_TIME_SIZE - 1
+	/* Of a compressed file that bytes can make of us. */
+	LASTLINES_UNZIPPED_MAX = 32 * 1024 * 1024
 };
 
 struct lastlines {
@@ -25,22 +29,23 @@ struct lastlines {
 	size_t label_len;
 	struct buf lines[LASTLINES_MAX]; /* the newest first */
 	size_t count;
+	struct buf scratch; /* of logrec_read() */
 };
 
-/* Is it "TIME LABEL text"? Then keep "TIME text". */
+/* Is it a line with that label? Then keep "TIME text". */
 static void
 lastlines_take(struct lastlines *last, const char *line, size_t len)
 {
-	size_t head = LASTLINES_TIME_LEN + 1 + last->label_len;
 	struct buf *to = &last->lines[last->count];
+	struct logrec rec;
 
-	if (len <= head || line[LASTLINES_TIME_LEN] != ' ' ||
-	    line[head] != ' ' ||
-	    memcmp(line + LASTLINES_TIME_LEN + 1, last->label,
-		last->label_len) != 0)
+	if (!logrec_read(line, len, &last->scratch, &rec) ||
+	    rec.label_len != last->label_len ||
+	    memcmp(rec.label, last->label, last->label_len) != 0)
 		return;
-	buf_append(to, line, LASTLINES_TIME_LEN);
-	buf_append(to, line + head, len - head);
+	buf_append(to, rec.time, LOGREC_TIME_LEN);
+	buf_append_byte(to, ' ');
+	buf_append(to, rec.text, rec.len);
 	last->count++;
 }
 
@@ -100,24 +105,67 @@ lastlines_read(struct lastlines *last, int fd, off_t size)
 	free(text);
 }
 
+/* Read all of it; only its end is kept. */
+static void
+lastlines_unzip(struct lastlines *last, gzFile file)
+{
+	const size_t max = LASTLINES_BYTES_MAX;
+	char *text = malloc(2 * max);
+	size_t len = 0, total = 0;
+	int n;
+
+	while (text != NULL && total < LASTLINES_UNZIPPED_MAX &&
+	       (n = gzread(file, text + len, (unsigned)(2 * max - len))) > 0) {
+		len += (size_t)n;
+		total += (size_t)n;
+		if (len <= max)
+			continue;
+		memmove(text, text + len - max, max);
+		len = max;
+	}
+	if (text != NULL)
+		lastlines_scan(last, text, len, len == total);
+	free(text);
+}
+
+/* Takes fd. */
+static void
+lastlines_read_zipped(struct lastlines *last, int fd, off_t size)
+{
+	gzFile file = NULL;
+
+	if (size <= LASTLINES_BYTES_MAX)
+		file = gzdopen(fd, "r");
+	if (file == NULL) {
+		close(fd);
+		return;
+	}
+	lastlines_unzip(last, file);
+	gzclose(file);
+}
+
 static void
 lastlines_file(struct lastlines *last, const char *dir, const char *name,
-    const char *suffix)
+    unsigned index, bool is_zipped)
 {
 	char path[PATH_MAX];
 	struct stat st;
-	int fd, len;
+	int fd;
 
-	len = snprintf(path, sizeof(path), "%s/%s.log%s", dir, name, suffix);
-	if (len < 0 || (size_t)len >= sizeof(path))
+	if (logrotate_path(dir, name, index, is_zipped, path) == -1)
 		return;
 	/* O_NONBLOCK: nobody shall stop us with a FIFO of that name. */
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd == -1)
 		return;
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0)
+	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode) || st.st_size == 0)
+		close(fd);
+	else if (is_zipped)
+		lastlines_read_zipped(last, fd, st.st_size);
+	else {
 		lastlines_read(last, fd, st.st_size);
-	close(fd);
+		close(fd);
+	}
 }
 
 void
@@ -126,10 +174,13 @@ lastlines_put(struct buf *out, const char *dir, const char *name,
 {
 	struct lastlines last = { .label = label, .label_len = strlen(label) };
 
-	if (dir[0] != '\0')
-		lastlines_file(&last, dir, name, "");
-	if (dir[0] != '\0' && last.count < LASTLINES_MAX)
-		lastlines_file(&last, dir, name, ".1");
+	if (dir[0] != '\0') {
+		lastlines_file(&last, dir, name, 0, false);
+		for (int form = 0; form < 2; form++) {
+			if (last.count < LASTLINES_MAX)
+				lastlines_file(&last, dir, name, 1, form == 1);
+		}
+	}
 	mp_put_array(out, (uint32_t)last.count);
 	for (size_t i = last.count; i-- > 0;) {
 		const struct buf *line = &last.lines[i];
@@ -138,4 +189,5 @@ lastlines_put(struct buf *out, const char *dir, const char *name,
 		    LASTLINES_TEXT_MAX);
 	}
 	lastlines_drop(&last, 0);
+	buf_fini(&last.scratch);
 }

@@ -20,8 +20,9 @@ enum {
 
 /*
  * Append, as a MessagePack array of str, the last lines of DIR/NAME.log with
- * that label, oldest first, each as "TIME text". DIR/NAME.log.1 is read when
- * there are too few. A file that cannot be read has no lines.
+ * that label, oldest first, each as "TIME text", whichever form they have in
+ * the file. DIR/NAME.log.1 is read when there are too few, compressed or not. A
+ * file that cannot be read has no lines.
  */
 void lastlines_put(struct buf *out, const char *dir, const char *name,
     const char *label);

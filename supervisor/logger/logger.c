@@ -10,12 +10,22 @@
 
 #include "ipc/buf.h"
 #include "ipc/err.h"
+#include "ipc/launch.h"
 #include "ipc/lifeline.h"
 #include "ipc/log.h"
 #include "ipc/loop.h"
 
 #include "bundle.h"
 #include "logset.h"
+#include "logsys.h"
+#include "logwriter.h"
+#include "sweep.h"
+
+/* What the supervisor is told of a stream. */
+struct logger_news {
+	enum lifeline_type type; /* DRAINED or MATCHED */
+	uint64_t id;
+};
 
 struct logger {
 	struct loop *loop;
@@ -23,16 +33,18 @@ struct logger {
 	struct loop_timer linger; /* runs once the supervisor is gone */
 	struct logset *set;
 	struct bundles *bundles;
-	struct buf ended; /* ids (uint64_t) of streams not yet reported */
+	struct buf news; /* struct logger_news not yet reported */
+	const char *run; /* borrowed from the environment; or NULL */
+	int parent_fd;   /* owned: see sweep_open() */
 	uint8_t packet[LIFELINE_PACKET_MAX + 1];
 };
 
 /* Returns false when the lifeline has no room now. */
 static bool
-logger_report(struct logger *logger, uint64_t id)
+logger_report(struct logger *logger, const struct logger_news *news)
 {
-	struct lifeline_msg msg = { .type = LIFELINE_DRAINED,
-		.u.drained.id = id };
+	struct lifeline_msg msg = { .type = news->type,
+		.u.drained.id = news->id };
 	struct buf buf = { 0 };
 	int rc = 0;
 
@@ -47,16 +59,33 @@ logger_report(struct logger *logger, uint64_t id)
 static void
 logger_report_all(struct logger *logger)
 {
-	uint64_t id;
+	struct logger_news news;
 
-	while (buf_count(&logger->ended) >= sizeof(id)) {
-		memcpy(&id, buf_front(&logger->ended), sizeof(id));
-		if (!logger_report(logger, id))
+	while (buf_count(&logger->news) >= sizeof(news)) {
+		memcpy(&news, buf_front(&logger->news), sizeof(news));
+		if (!logger_report(logger, &news))
 			break;
-		buf_consume(&logger->ended, sizeof(id));
+		buf_consume(&logger->news, sizeof(news));
 	}
 	loop_io_set(logger->loop, &logger->lifeline,
-	    buf_count(&logger->ended) > 0 ? EPOLLIN | EPOLLOUT : EPOLLIN);
+	    buf_count(&logger->news) > 0 ? EPOLLIN | EPOLLOUT : EPOLLIN);
+}
+
+static void
+logger_tell(struct logger *logger, enum lifeline_type type, uint64_t id)
+{
+	struct logger_news news = { .type = type, .id = id };
+
+	if (logger->lifeline.fd == -1)
+		return;
+	buf_append(&logger->news, &news, sizeof(news));
+	logger_report_all(logger);
+}
+
+static void
+logger_on_matched(void *arg, uint64_t id)
+{
+	logger_tell(arg, LIFELINE_MATCHED, id);
 }
 
 static void
@@ -65,13 +94,9 @@ logger_on_ended(void *arg, uint64_t id)
 	struct logger *logger = arg;
 
 	bundles_ended(logger->bundles, id);
-	if (logger->lifeline.fd == -1) {
-		if (logset_is_empty(logger->set))
-			loop_stop(logger->loop);
-		return;
-	}
-	buf_append(&logger->ended, &id, sizeof(id));
-	logger_report_all(logger);
+	logger_tell(logger, LIFELINE_DRAINED, id);
+	if (logger->lifeline.fd == -1 && logset_is_empty(logger->set))
+		loop_stop(logger->loop);
 }
 
 /* Takes fd, which is -1 when the packet had none. */
@@ -114,6 +139,9 @@ logger_dispatch(struct logger *logger, const struct lifeline_msg *msg, int fd)
 		return;
 	case LIFELINE_LOG:
 		logset_configure(logger->set, &msg->u.log);
+		break;
+	case LIFELINE_LOG_RULE:
+		logset_rule(logger->set, &msg->u.log_rule);
 		break;
 	case LIFELINE_REOPEN:
 		logset_reopen(logger->set);
@@ -159,6 +187,9 @@ logger_lifeline_over(struct logger *logger)
 {
 	loop_io_drop(logger->loop, &logger->lifeline);
 	logger_leave_stderr();
+	/* First: whoever is gone writes nothing any more. */
+	if (logger->run != NULL && sweep_is_due(logger->parent_fd))
+		(void)sweep_run(logger->run);
 	if (logset_is_empty(logger->set))
 		loop_stop(logger->loop);
 	else
@@ -203,7 +234,13 @@ logger_lifeline_ready(struct loop_io *io, uint32_t events)
 struct logger *
 logger_new(struct loop *loop, int lifeline, int console, struct err *err_r)
 {
+	const struct logwriter_places places = { .console = console,
+		.syslog = LOGSYS_SYSLOG_PATH,
+		.journal = LOGSYS_JOURNAL_PATH };
 	struct logger *logger = calloc(1, sizeof(*logger));
+	const struct logset_news news = { .ended = logger_on_ended,
+		.matched = logger_on_matched,
+		.arg = logger };
 
 	if (logger == NULL) {
 		err_set_errno(err_r, "logger");
@@ -211,9 +248,11 @@ logger_new(struct loop *loop, int lifeline, int console, struct err *err_r)
 	}
 	logger->loop = loop;
 	logger->lifeline.fd = -1;
+	logger->run = getenv(LAUNCH_ENV_RUN);
+	logger->parent_fd = logger->run != NULL ? sweep_open() : -1;
 	logger->lifeline.fn = logger_lifeline_ready;
 	logger->linger.fn = logger_linger_over;
-	logger->set = logset_new(loop, console, logger_on_ended, logger, err_r);
+	logger->set = logset_new(loop, &places, &news, err_r);
 	if (logger->set != NULL)
 		logger->bundles = bundles_new(loop, logger->set, err_r);
 	if (logger->bundles == NULL || loop_io_add(loop, &logger->lifeline,
@@ -235,6 +274,8 @@ logger_free(struct logger **loggerp)
 	logset_free(&logger->set);
 	loop_io_drop(logger->loop, &logger->lifeline);
 	loop_timer_drop(logger->loop, &logger->linger);
-	buf_fini(&logger->ended);
+	if (logger->parent_fd >= 0)
+		close(logger->parent_fd);
+	buf_fini(&logger->news);
 	free(logger);
 }

@@ -5,12 +5,13 @@
 #include <time.h>
 
 #include "ipc/buf.h"
+#include "logrec.h"
 
 /* Shorten a piece so that it does not end inside a UTF-8 sequence. */
 static size_t
 logline_piece_len(const uint8_t *bytes, size_t len)
 {
-	for (size_t back = 0; back < 3; back++) {
+	for (size_t back = 0; back <= 3; back++) {
 		if ((bytes[len - back] & 0xc0) != 0x80)
 			return len - back;
 	}
@@ -67,32 +68,6 @@ logline_colour(const char *label)
 	return colours[hash % (sizeof(colours) / sizeof(colours[0]))];
 }
 
-static bool
-logline_is_control(const uint8_t *text, size_t len)
-{
-	/* U+0080 to U+009F do to a terminal what ESC sequences do. */
-	if (text[0] == 0xc2 && len > 1)
-		return text[1] >= 0x80 && text[1] <= 0x9f;
-	return (text[0] < 0x20 && text[0] != '\t') || text[0] == 0x7f;
-}
-
-static void
-logline_put_text(struct buf *out, const uint8_t *text, size_t len)
-{
-	size_t done = 0;
-
-	for (size_t i = 0; i < len; i++) {
-		if (!logline_is_control(text + i, len - i))
-			continue;
-		buf_append(out, text + done, i - done);
-		buf_printf(out, "\\x%02x", text[i]);
-		if (text[i] == 0xc2)
-			buf_printf(out, "\\x%02x", text[++i]);
-		done = i + 1;
-	}
-	buf_append(out, text + done, len - done);
-}
-
 void
 logline_put(struct buf *out, const char *time, const char *label,
     unsigned colour, const uint8_t *text, size_t len, bool is_cut)
@@ -107,8 +82,42 @@ logline_put(struct buf *out, const char *time, const char *label,
 			buf_append_str(out, "\033[0m");
 		buf_append_byte(out, ' ');
 	}
-	logline_put_text(out, text, len);
+	logrec_put_safe(out, (const char *)text, len);
 	if (is_cut)
 		buf_append_byte(out, '\\');
 	buf_append_byte(out, '\n');
+}
+
+void
+logline_put_json(struct buf *out, const char *time, const char *label,
+    const uint8_t *text, size_t len, bool is_cut)
+{
+	const struct logrec rec = { .time = time,
+		.label = label,
+		.label_len = strlen(label),
+		.text = (const char *)text,
+		.len = len,
+		.is_cut = is_cut };
+
+	if (label[0] == '\0') {
+		logline_put(out, time, label, 0, text, len, is_cut);
+		return;
+	}
+	logrec_put_json(out, &rec);
+	buf_append_byte(out, '\n');
+}
+
+void
+logline_put_note(struct buf *out, bool is_json, int64_t wall_ms,
+    const char *text)
+{
+	static const char label[] = "msvc-logger";
+	const uint8_t *bytes = (const uint8_t *)text;
+	char time[LOGLINE_TIME_SIZE];
+
+	logline_time(wall_ms, time);
+	if (is_json)
+		logline_put_json(out, time, label, bytes, strlen(text), false);
+	else
+		logline_put(out, time, label, 0, bytes, strlen(text), false);
 }

@@ -5,7 +5,8 @@
  * longer than LOGLINE_MAX are cut into pieces that end in a backslash. Control
  * bytes other than tab become \xNN, so that no service can send an escape
  * sequence to the terminal of whoever reads its log; a carriage return in
- * front of the newline is dropped; all other bytes are kept as they are. Pure.
+ * front of the newline is dropped; all other bytes are kept as they are. The
+ * other form of a written line is JSON, see logrec.h. Pure.
  */
 #ifndef MSVC_SUPERVISOR_LOGGER_LOGLINE_H
 #define MSVC_SUPERVISOR_LOGGER_LOGLINE_H
@@ -48,5 +49,13 @@ unsigned logline_colour(const char *label);
  */
 void logline_put(struct buf *out, const char *time, const char *label,
     unsigned colour, const uint8_t *text, size_t len, bool is_cut);
+
+/* The same as JSON; without a label too, the text alone and as it is. */
+void logline_put_json(struct buf *out, const char *time, const char *label,
+    const uint8_t *text, size_t len, bool is_cut);
+
+/* A line of the logger itself, such as how many were dropped. */
+void logline_put_note(struct buf *out, bool is_json, int64_t wall_ms,
+    const char *text);
 
 #endif

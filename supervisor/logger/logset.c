@@ -1,36 +1,28 @@
 #include "logset.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "ipc/buf.h"
 #include "ipc/err.h"
 #include "ipc/lifeline.h"
 #include "ipc/log.h"
 #include "ipc/loop.h"
 
-#include "console.h"
-#include "logfile.h"
 #include "logline.h"
 #include "logpipe.h"
-
-/* A log file with the streams that write to it. */
-struct logset_file {
-	TAILQ_ENTRY(logset_file) link;
-	struct logfile *log;
-	unsigned stream_count;
-};
+#include "logwriter.h"
+#include "regex.h"
 
 /* One pipe of a child. */
 struct logset_stream {
 	TAILQ_ENTRY(logset_stream) link;
 	struct logset *set;
 	struct loop_io io;
-	struct logset_file *file;
+	struct logdest *dest;
+	struct regex *pattern; /* NULL: none, or it has matched */
+	unsigned slow;         /* lines for which the pattern took too long */
 	char *label;
 	unsigned colour;
 	uint64_t id;
@@ -38,115 +30,50 @@ struct logset_stream {
 
 struct logset {
 	struct loop *loop;
-	void (*ended)(void *arg, uint64_t id);
-	void *arg;
-	struct loop_timer retry; /* writes what a full disk made us drop */
+	struct logset_news news;
 	TAILQ_HEAD(, logset_stream) streams;
-	TAILQ_HEAD(, logset_file) files;
-	struct logfile_settings settings;
-	char *dir;               /* settings.dir points to it */
-	struct console *console; /* NULL: no echo */
-	int console_fd;
+	struct loop_timer look; /* at the pipes that hold half a line */
+	int64_t look_us;        /* until then */
+	struct logwriter *writer;
 	struct logpipe_view *view;
-	struct buf out;  /* lines of one pump, for the file */
-	struct buf echo; /* the same in colours, for the console */
-	char time[LOGLINE_TIME_SIZE];
-	bool is_colour;
 };
 
-/* Log files */
-
-static struct logset_file *
-logset_file_hold(struct logset *set, const char *name)
-{
-	struct logset_file *file;
-
-	TAILQ_FOREACH (file, &set->files, link) {
-		if (strcmp(logfile_name(file->log), name) == 0) {
-			file->stream_count++;
-			return file;
-		}
-	}
-	file = calloc(1, sizeof(*file));
-	if (file == NULL)
-		return NULL;
-	file->log = logfile_new(name);
-	if (file->log == NULL) {
-		free(file);
-		return NULL;
-	}
-	file->stream_count = 1;
-	TAILQ_INSERT_TAIL(&set->files, file, link);
-	return file;
-}
-
+/* It is told of once, before the line is anywhere to be read. */
 static void
-logset_file_release(struct logset *set, struct logset_file *file)
+logset_stream_look_for(struct logset_stream *stream, const uint8_t *text,
+    size_t len)
 {
-	if (--file->stream_count > 0)
+	struct logset *set = stream->set;
+	int rc = regex_search(stream->pattern, (const char *)text, len);
+
+	if (rc == 0 || (rc == -1 && ++stream->slow < LOGSET_SLOW_MAX))
 		return;
-	TAILQ_REMOVE(&set->files, file, link);
-	logfile_free(&file->log);
-	free(file);
-}
-
-void
-logset_reopen(struct logset *set)
-{
-	struct logset_file *file;
-
-	TAILQ_FOREACH (file, &set->files, link)
-		logfile_close(file->log);
-}
-
-static void
-logset_file_write(struct logset *set, struct logset_file *file)
-{
-	logfile_write(file->log, &set->settings, buf_front(&set->out),
-	    buf_count(&set->out), loop_now_us(set->loop));
-	if (logfile_dropped(file->log) > 0 && !loop_timer_is_set(&set->retry))
-		loop_timer_set(set->loop, &set->retry,
-		    loop_now_us(set->loop) + LOGFILE_RETRY_US);
-}
-
-/* A quiet service gets its "lines dropped" without waiting for a line. */
-static void
-logset_retry(struct loop_timer *timer)
-{
-	struct logset *set = loop_owner(timer, struct logset, retry);
-	struct logset_file *file;
-
-	buf_clear(&set->out);
-	TAILQ_FOREACH (file, &set->files, link) {
-		if (logfile_dropped(file->log) > 0)
-			logset_file_write(set, file);
-	}
+	regex_free(&stream->pattern);
+	if (rc == 1)
+		set->news.matched(set->news.arg, stream->id);
+	else
+		log_errorx("stream %s: its pattern takes too long, looking for "
+			   "it no more",
+		    stream->label);
 }
 
 static void
 logset_stream_line(void *arg, const uint8_t *text, size_t len, bool is_cut)
 {
 	struct logset_stream *stream = arg;
-	struct logset *set = stream->set;
 
-	logline_put(&set->out, set->time, stream->label, 0, text, len, is_cut);
-	if (set->console != NULL && set->is_colour)
-		logline_put(&set->echo, set->time, stream->label,
-		    stream->colour, text, len, is_cut);
+	if (stream->pattern != NULL)
+		logset_stream_look_for(stream, text, len);
+	logwriter_line(stream->set->writer, stream->dest, stream->label,
+	    stream->colour, text, len, is_cut);
 }
 
 static void
 logset_stream_commit(void *arg)
 {
 	struct logset_stream *stream = arg;
-	struct logset *set = stream->set;
-	struct buf *echo = set->is_colour ? &set->echo : &set->out;
 
-	if (set->out.is_failed)
-		log_errorx("%s: out of memory, lines dropped", stream->label);
-	logset_file_write(set, stream->file);
-	if (set->console != NULL)
-		console_write(set->console, buf_front(echo), buf_count(echo));
+	logwriter_commit(stream->set->writer, stream->dest);
 }
 
 static const struct logpipe_sink logset_stream_sink = {
@@ -158,13 +85,8 @@ static enum logpipe_result
 logset_stream_pump(struct logset_stream *stream, bool is_last)
 {
 	struct logset *set = stream->set;
-	struct timespec now;
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	logline_time((int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000,
-	    set->time);
-	buf_clear(&set->out);
-	buf_clear(&set->echo);
+	logwriter_begin(set->writer);
 	return logpipe_pump(set->view, stream->io.fd, is_last,
 	    &logset_stream_sink, stream);
 }
@@ -178,7 +100,8 @@ logset_stream_free(struct logset_stream *stream)
 	TAILQ_REMOVE(&set->streams, stream, link);
 	loop_io_drop(set->loop, &stream->io);
 	close(fd);
-	logset_file_release(set, stream->file);
+	logwriter_release(set->writer, stream->dest);
+	regex_free(&stream->pattern);
 	free(stream->label);
 	free(stream);
 }
@@ -190,29 +113,40 @@ logset_stream_end(struct logset_stream *stream)
 	uint64_t id = stream->id;
 
 	logset_stream_free(stream);
-	set->ended(set->arg, id);
+	set->news.ended(set->news.arg, id);
+}
+
+static void
+logset_look_in(struct logset *set, int64_t delay_us)
+{
+	set->look_us = delay_us;
+	loop_timer_set(set->loop, &set->look,
+	    loop_now_us(set->loop) + delay_us);
 }
 
 /*
  * One pump a turn, so that a stream that never ends leaves room for others.
  * Half a line stays in the pipe: edge-triggered, we hear of the next write
- * only; otherwise epoll would report the same bytes for ever.
+ * only; otherwise epoll would report the same bytes for ever. But not of a
+ * write that fills the pipe and waits: Linux then wakes a reader only if the
+ * pipe was empty before. So we look from time to time, too.
  */
 static void
-logset_stream_ready(struct loop_io *io, uint32_t events)
+logset_stream_take(struct logset_stream *stream, bool is_last, bool is_event)
 {
-	struct logset_stream *stream = loop_owner(io, struct logset_stream, io);
-	struct loop *loop = stream->set->loop;
-	bool is_last = (events & (EPOLLHUP | EPOLLERR)) != 0;
+	struct logset *set = stream->set;
+	struct loop_io *io = &stream->io;
 
 	switch (logset_stream_pump(stream, is_last)) {
 	case LOGPIPE_MORE:
 		if (io->events != EPOLLIN)
-			loop_io_set(loop, io, EPOLLIN);
+			loop_io_set(set->loop, io, EPOLLIN);
 		break;
 	case LOGPIPE_PARTIAL:
 		if (io->events == EPOLLIN)
-			loop_io_set(loop, io, EPOLLIN | EPOLLET);
+			loop_io_set(set->loop, io, EPOLLIN | EPOLLET);
+		if (is_event)
+			logset_look_in(set, LOGSET_LOOK_MIN_US);
 		break;
 	case LOGPIPE_END:
 		logset_stream_end(stream);
@@ -220,10 +154,52 @@ logset_stream_ready(struct loop_io *io, uint32_t events)
 	}
 }
 
+static void
+logset_stream_ready(struct loop_io *io, uint32_t events)
+{
+	logset_stream_take(loop_owner(io, struct logset_stream, io),
+	    (events & (EPOLLHUP | EPOLLERR)) != 0, true);
+}
+
+/* At all that hold half a line, and again, less often, while any does. */
+static void
+logset_on_look(struct loop_timer *timer)
+{
+	struct logset *set = loop_owner(timer, struct logset, look);
+	struct logset_stream *stream, *next;
+	bool is_any = false;
+
+	for (stream = TAILQ_FIRST(&set->streams); stream != NULL;
+	     stream = next) {
+		next = TAILQ_NEXT(stream, link);
+		if ((stream->io.events & EPOLLET) == 0)
+			continue;
+		is_any = true;
+		logset_stream_take(stream, false, false);
+	}
+	if (is_any)
+		logset_look_in(set, set->look_us < LOGSET_LOOK_MAX_US
+					? 2 * set->look_us
+					: set->look_us);
+}
+
 static bool
 logset_is_file_name(const char *name)
 {
 	return name[0] != '\0' && name[0] != '.' && strchr(name, '/') == NULL;
+}
+
+static void
+logset_stream_set_pattern(struct logset_stream *stream, const char *pattern)
+{
+	struct err err = { "" };
+
+	if (pattern[0] == '\0')
+		return;
+	stream->pattern = regex_new(pattern, false, &err);
+	if (stream->pattern == NULL)
+		log_errorx("stream %s: pattern \"%s\": %s", stream->label,
+		    pattern, err.text);
 }
 
 static int
@@ -233,7 +209,7 @@ logset_stream_add(struct logset *set, const struct lifeline_stream *msg, int fd,
 	struct logset_stream *stream = calloc(1, sizeof(*stream));
 
 	if (stream == NULL || (stream->label = strdup(msg->label)) == NULL ||
-	    (stream->file = logset_file_hold(set, msg->name)) == NULL) {
+	    (stream->dest = logwriter_hold(set->writer, msg->name)) == NULL) {
 		err_set_errno(err_r, "stream %s", msg->name);
 		goto fail;
 	}
@@ -243,9 +219,10 @@ logset_stream_add(struct logset *set, const struct lifeline_stream *msg, int fd,
 	stream->io.fd = -1;
 	stream->io.fn = logset_stream_ready;
 	if (loop_io_add(set->loop, &stream->io, fd, EPOLLIN, err_r) == -1) {
-		logset_file_release(set, stream->file);
+		logwriter_release(set->writer, stream->dest);
 		goto fail;
 	}
+	logset_stream_set_pattern(stream, msg->pattern);
 	TAILQ_INSERT_TAIL(&set->streams, stream, link);
 	return 0;
 fail:
@@ -269,29 +246,27 @@ logset_add(struct logset *set, const struct lifeline_stream *msg, int fd,
 void
 logset_configure(struct logset *set, const struct lifeline_log *msg)
 {
-	struct err err = { "" };
-	char *dir = strdup(msg->dir);
+	logwriter_configure(set->writer, msg);
+}
 
-	if (dir == NULL) {
-		log_error("new settings are not used");
-		return;
-	}
-	if (strcmp(dir, set->dir) != 0)
-		logset_reopen(set);
-	free(set->dir);
-	set->dir = dir;
-	set->settings.dir = dir;
-	set->settings.max_size = msg->max_size;
-	set->settings.keep =
-	    msg->keep < LOGSET_KEEP_MAX ? (unsigned)msg->keep : LOGSET_KEEP_MAX;
-	set->is_colour = msg->is_colour;
-	if (!msg->is_console) {
-		console_free(&set->console);
-	} else if (set->console == NULL) {
-		set->console = console_new(set->loop, set->console_fd, &err);
-		if (set->console == NULL)
-			log_errorx("%s; no echo on the terminal", err.text);
-	}
+void
+logset_rule(struct logset *set, const struct lifeline_log_rule *msg)
+{
+	if (logset_is_file_name(msg->name))
+		logwriter_rule(set->writer, msg);
+}
+
+void
+logset_reopen(struct logset *set)
+{
+	logwriter_reopen(set->writer);
+}
+
+void
+logset_put_last(const struct logset *set, const char *name, const char *label,
+    struct buf *out)
+{
+	logwriter_put_last(set->writer, name, label, out);
 }
 
 bool
@@ -312,12 +287,6 @@ logset_has(const struct logset *set, uint64_t id)
 	return false;
 }
 
-const char *
-logset_dir(const struct logset *set)
-{
-	return set->dir;
-}
-
 void
 logset_flush(struct logset *set)
 {
@@ -335,25 +304,22 @@ logset_flush(struct logset *set)
 }
 
 struct logset *
-logset_new(struct loop *loop, int console, void (*ended)(void *, uint64_t),
-    void *arg, struct err *err_r)
+logset_new(struct loop *loop, const struct logwriter_places *places,
+    const struct logset_news *news, struct err *err_r)
 {
 	struct logset *set = calloc(1, sizeof(*set));
 
-	if (set == NULL || (set->dir = strdup("")) == NULL) {
+	if (set == NULL) {
 		err_set_errno(err_r, "logger");
-		free(set);
 		return NULL;
 	}
 	TAILQ_INIT(&set->streams);
-	TAILQ_INIT(&set->files);
 	set->loop = loop;
-	set->ended = ended;
-	set->arg = arg;
-	set->console_fd = console;
-	set->settings.dir = set->dir;
-	set->retry.fn = logset_retry;
-	set->view = logpipe_view_new(err_r);
+	set->news = *news;
+	set->look.fn = logset_on_look;
+	set->writer = logwriter_new(loop, places, err_r);
+	if (set->writer != NULL)
+		set->view = logpipe_view_new(err_r);
 	if (set->view == NULL)
 		logset_free(&set);
 	return set;
@@ -368,13 +334,10 @@ logset_free(struct logset **setp)
 	if (set == NULL)
 		return;
 	*setp = NULL;
+	loop_timer_drop(set->loop, &set->look);
 	while ((stream = TAILQ_FIRST(&set->streams)) != NULL)
 		logset_stream_free(stream);
-	loop_timer_drop(set->loop, &set->retry);
-	console_free(&set->console);
+	logwriter_free(&set->writer);
 	logpipe_view_free(&set->view);
-	buf_fini(&set->out);
-	buf_fini(&set->echo);
-	free(set->dir);
 	free(set);
 }

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -80,6 +81,8 @@ main(int argc, char **argv)
 		fputs("msvc-logger: is started by msvc, see msvc(8)\n", stderr);
 		return 2;
 	}
+	/* Of us alone its end asks for something: see sweep.h. */
+	(void)prctl(PR_SET_PDEATHSIG, 0);
 	ignore_signals();
 	raise_file_limit();
 	return run();

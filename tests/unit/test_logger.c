@@ -92,7 +92,7 @@ add_stream(struct fixture *f, uint64_t id, const char *name, const char *label)
 	int fds[2];
 
 	assert_int_equal(pipe(fds), 0);
-	msg.u.stream = (struct lifeline_stream){ id, name, label };
+	msg.u.stream = (struct lifeline_stream){ id, name, label, "" };
 	send_msg(f, &msg, fds[0]);
 	close(fds[0]);
 	return fds[1];

@@ -92,6 +92,18 @@ test_lines_end_at_newlines_and_at_the_limit(void **state)
 	big[LOGLINE_MAX] = 0xbc;
 	assert_true(logline_next(big, sizeof(big), &cut));
 	assert_int_equal(cut.len, LOGLINE_MAX - 1);
+	/* Nor inside four bytes, wherever they begin; bytes that are none do
+	 * not matter. */
+	for (size_t back = 1; back < 4; back++) {
+		memset(big, 'x', sizeof(big));
+		memcpy(big + LOGLINE_MAX - back, "\xf0\x9f\x98\x80",
+		    back < 3 ? back + 2 : 4);
+		assert_true(logline_next(big, sizeof(big), &cut));
+		assert_int_equal(cut.len, LOGLINE_MAX - back);
+	}
+	memset(big, 0x80, sizeof(big));
+	assert_true(logline_next(big, sizeof(big), &cut));
+	assert_int_equal(cut.len, LOGLINE_MAX);
 }
 
 static void
