@@ -232,6 +232,7 @@ control_fini(struct control *control)
 	roster_free(&control->roster);
 	morgue_free(&control->morgue);
 	tally_free(&control->tally);
+	loads_free(&control->loads);
 	picture_fini(&control->drawn);
 	picture_fini(&control->applied);
 	if (control->loop != NULL)

@@ -19,6 +19,7 @@
 
 #include "ipc/loop.h"
 
+#include "load.h"
 #include "morgue.h"
 #include "outbox.h"
 #include "picture.h"
@@ -37,7 +38,8 @@ enum {
 };
 
 _Static_assert((int)CONTROL_WORKERS_MAX <= (int)MORGUE_WORKER_MAX &&
-		   (int)CONTROL_WORKERS_MAX <= (int)TALLY_WORKERS_MAX,
+		   (int)CONTROL_WORKERS_MAX <= (int)TALLY_WORKERS_MAX &&
+		   (int)CONTROL_WORKERS_MAX <= (int)LOAD_WORKERS_MAX,
     "a number of each worker");
 
 struct control {
@@ -49,6 +51,7 @@ struct control {
 	struct roster *roster;
 	struct morgue *morgue;
 	struct tally *tally;
+	struct loads *loads;
 	struct bus *bus;
 	struct admin *admin;
 	struct worker *workers[CONTROL_WORKERS_MAX];

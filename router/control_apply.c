@@ -139,6 +139,7 @@ control_commit(struct control *control)
 	control->drawn = (struct picture){ 0 };
 	roster_prune(control->roster, control->applied.snapshot);
 	morgue_prune(control->morgue, control->applied.snapshot);
+	loads_prune(control->loads, control->applied.snapshot);
 	apply_bus(control);
 	apply_admin(control);
 	post_picture(control);

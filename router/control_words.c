@@ -102,6 +102,32 @@ on_cleared(void *arg, const char *service, const struct poison_print *print)
 	morgue_cleared(control->morgue, service, print);
 }
 
+static void
+on_load(void *arg, unsigned worker, const char *service, uint64_t period_ms,
+    const struct worker_load *load)
+{
+	struct control *control = arg;
+
+	loads_add(control->loads, worker, service, period_ms, load);
+}
+
+static void
+on_load_sum(void *arg, const struct lifeline_load *load)
+{
+	struct lifeline_msg msg = { .type = LIFELINE_LOAD, .u.load = *load };
+
+	control_tell(arg, &msg);
+}
+
+static void
+on_wanted(void *arg, const char *service)
+{
+	struct lifeline_msg msg = { .type = LIFELINE_WANTED,
+		.u.wanted = { service } };
+
+	control_tell(arg, &msg);
+}
+
 /* The morgue's words. */
 static void
 on_idle(void *arg, const struct worker_key *key)
@@ -164,7 +190,9 @@ control_listen(struct control *control, struct err *err_r)
 		.hung = on_hung,
 		.stats = on_stats,
 		.casualty = on_casualty,
-		.cleared = on_cleared };
+		.cleared = on_cleared,
+		.load = on_load,
+		.wanted = on_wanted };
 	const struct morgue_handler deaths = { .arg = control,
 		.tell = control_tell_packet,
 		.idle = on_idle,
@@ -179,7 +207,9 @@ control_listen(struct control *control, struct err *err_r)
 	if (control->morgue == NULL)
 		return -1;
 	control->tally = tally_new();
-	if (control->packet == NULL || control->tally == NULL) {
+	control->loads = loads_new(control->loop, on_load_sum, control);
+	if (control->packet == NULL || control->tally == NULL ||
+	    control->loads == NULL) {
 		err_set(err_r, "out of memory");
 		return -1;
 	}

@@ -145,6 +145,7 @@ queue(struct upstream *upstream, struct exchange *ex)
 		refuse_full(upstream, first);
 	}
 	hold_add(hold, ex);
+	demand_held(upstream, ex);
 	if (!upstream_is_served(upstream))
 		return;
 	arm_overdue(upstream, ex);
@@ -235,6 +236,7 @@ upstream_flush(struct upstream *upstream)
 	       upstream->is_enabled &&
 	       (instance = upstream_choose(upstream, NULL)) != NULL) {
 		hold_drop(&upstream->hold, ex);
+		demand_sent(upstream, ex);
 		loop_timer_set(upstream->worker->loop, &ex->timer,
 		    ex->deadline_us);
 		if (!upstream->is_watched || !is_withheld(upstream, ex))
@@ -254,6 +256,7 @@ upstream_dispatch(struct upstream *upstream, struct exchange *ex)
 	if (!ex->is_counted) {
 		ex->is_counted = true;
 		budget_count(&upstream->budget, now_us(upstream));
+		demand_asked(upstream);
 	}
 	if (upstream->fault.kind != FAULT_NONE && !ex->is_faulted &&
 	    is_faulted(upstream, ex))

@@ -101,6 +101,7 @@ struct exchange {
 	size_t body_bytes;   /* that it keeps while the exchange waits */
 	unsigned instance;   /* index that it was sent to; 0: none */
 	int64_t deadline_us; /* loop time */
+	int64_t held_us;     /* loop time since when it waits, or did */
 	int64_t sent_us;     /* loop time of the last send */
 	int64_t service_us;  /* from then to the response; -1: none came */
 };

@@ -80,8 +80,8 @@ explain_instance(const struct instance *instance, struct problem *problem_r)
 		    "service %s is disabled", name);
 		break;
 	default:
-		problem_set(problem_r, 503, "stopped", "service %s is %s", name,
-		    lifeline_state_name(instance->state));
+		problem_set(problem_r, 503, "stopped", "service %s is %s%s%s",
+		    name, lifeline_state_name(instance->state), dash, reason);
 		break;
 	}
 }

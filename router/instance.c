@@ -178,6 +178,7 @@ instance_update(struct instance *instance, const struct note *note)
 	instance->state = note->state;
 	instance->is_watched = note->is_watched;
 	instance->is_remote = note->is_remote;
+	instance->is_asleep = note->is_asleep;
 	instance->retry_at_us = now + (int64_t)note->retry_ms * 1000;
 	instance->restarts = note->restarts;
 	instance->restart_limit = note->restart_limit;
@@ -194,6 +195,7 @@ instance_remove(struct instance *instance)
 {
 	instance_drop_peer(instance);
 	instance->state = STATE_STOPPED;
+	instance->is_asleep = false;
 	/* Should the name come back, its generations may count anew. */
 	instance->generation = 0;
 }
@@ -213,7 +215,7 @@ instance_is_hopeful(const struct instance *instance, int64_t deadline_us)
 	case STATE_BACKOFF:
 		return instance->retry_at_us < deadline_us;
 	default:
-		return false;
+		return instance->is_asleep;
 	}
 }
 

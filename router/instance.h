@@ -39,6 +39,7 @@ struct instance {
 	int64_t retry_at_us; /* backoff: the next start, loop time */
 	bool is_remote;      /* reached through libnng */
 	bool is_watched;     /* we are told when its socket appears */
+	bool is_asleep;      /* starts once the supervisor hears of a request */
 	struct peer *peer;   /* NULL: not connected */
 	int64_t up_us;       /* loop time since when the link is up */
 	int64_t redial_us;   /* the next pause between two tries */

@@ -22,6 +22,7 @@ note_new(const struct lifeline_instance *from)
 	note->state = (unsigned)from->state;
 	note->death = (unsigned)from->death;
 	note->is_beside = from->is_beside;
+	note->is_asleep = from->is_asleep;
 	note->restarts = from->restarts;
 	note->restart_limit = from->restart_limit;
 	if (note->service == NULL || note->listen == NULL ||

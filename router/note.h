@@ -21,6 +21,7 @@ struct note {
 	bool is_beside;  /* a second generation of this index */
 	bool is_watched; /* its directory is: no need to poll for the socket */
 	bool is_remote;
+	bool is_asleep; /* it starts with the first request */
 	atomic_uint refs;
 };
 

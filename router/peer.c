@@ -46,6 +46,7 @@ peer_drop(struct peer *peer, struct slot *slot)
 	ledger_clear(link_ledger(peer->link), slot->id);
 	slots_drop(&peer->slots, slot);
 	peer->upstream->inflight--;
+	demand_changed(peer->upstream);
 	worker_uncount(&peer->worker->counters.in_flight);
 	peer_settle(peer);
 }

@@ -93,6 +93,7 @@ peer_park(struct peer *peer, struct slot *slot)
 	ex->peer = NULL;
 	slots_park(&peer->slots, slot);
 	peer->upstream->inflight--;
+	demand_changed(peer->upstream);
 	worker_uncount(&peer->worker->counters.in_flight);
 	if (!loop_timer_is_set(&peer->watch))
 		peer_watch(peer);

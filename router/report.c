@@ -19,7 +19,9 @@ enum report_kind {
 	REPORT_HUNG,
 	REPORT_STATS,
 	REPORT_CASUALTY,
-	REPORT_CLEARED
+	REPORT_CLEARED,
+	REPORT_LOAD,
+	REPORT_WANTED
 };
 
 /* Where one worker's letters are written. */
@@ -37,6 +39,8 @@ struct report {
 	struct report_bus bus;
 	struct worker_key key;
 	struct worker_stats stats;
+	struct worker_load load;
+	uint64_t period_ms; /* of the load */
 	struct poison_print print;
 	struct buf casualty, quarantine; /* owned */
 	int64_t age_us;
@@ -98,6 +102,13 @@ on_report(struct loop_mail *mail)
 		break;
 	case REPORT_DONE:
 		handler->done(handler->arg);
+		break;
+	case REPORT_LOAD:
+		handler->load(handler->arg, report->worker, report->text,
+		    report->period_ms, &report->load);
+		break;
+	case REPORT_WANTED:
+		handler->wanted(handler->arg, report->text);
 		break;
 	default:
 		deliver_key(report, handler);
@@ -238,6 +249,28 @@ post_cleared(void *arg, const char *service, const struct poison_print *print)
 }
 
 static void
+post_load(void *arg, unsigned worker, const char *service, uint64_t period_ms,
+    const struct worker_load *load)
+{
+	struct desk *desk = arg;
+	struct report *report = report_new(desk, REPORT_LOAD, service, NULL, 0);
+
+	report->worker = worker;
+	report->period_ms = period_ms;
+	report->load = *load;
+	loop_post(desk->loop, &report->mail);
+}
+
+static void
+post_wanted(void *arg, const char *service)
+{
+	struct desk *desk = arg;
+
+	loop_post(desk->loop,
+	    &report_new(desk, REPORT_WANTED, service, NULL, 0)->mail);
+}
+
+static void
 fill(struct worker_host *host, struct desk *desk)
 {
 	host->arg = desk;
@@ -249,6 +282,8 @@ fill(struct worker_host *host, struct desk *desk)
 	host->stats = post_stats;
 	host->casualty = post_casualty;
 	host->cleared = post_cleared;
+	host->load = post_load;
+	host->wanted = post_wanted;
 }
 
 int

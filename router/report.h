@@ -16,6 +16,7 @@ struct loop;
 struct poison_print;
 struct worker_casualty;
 struct worker_key;
+struct worker_load;
 struct worker_stats;
 struct worker_host;
 
@@ -50,6 +51,9 @@ struct report_handler {
 	void (*casualty)(void *arg, const struct worker_casualty *casualty);
 	void (*cleared)(void *arg, const char *service,
 	    const struct poison_print *print);
+	void (*load)(void *arg, unsigned worker, const char *service,
+	    uint64_t period_ms, const struct worker_load *load);
+	void (*wanted)(void *arg, const char *service);
 };
 
 /*

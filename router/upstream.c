@@ -128,6 +128,7 @@ upstream_new(struct worker *worker, const char *name)
 	upstream->judge.fn = on_judge;
 	upstream->stats.fn = on_stats;
 	upstream->ramp.fn = on_ramp;
+	demand_init(upstream);
 	upstream->is_watched = watchlist_has(worker->watchlist, name);
 	upstream->name = strdup(name);
 	if (upstream->name == NULL)
@@ -153,6 +154,7 @@ upstream_free(struct upstream **upstreamp)
 	loop_timer_drop(upstream->worker->loop, &upstream->judge);
 	loop_timer_drop(upstream->worker->loop, &upstream->stats);
 	loop_timer_drop(upstream->worker->loop, &upstream->ramp);
+	demand_fini(upstream);
 	free(upstream->instances);
 	free(upstream->name);
 	free(upstream);
@@ -289,6 +291,7 @@ upstream_note(struct upstream *upstream, const struct note *note)
 	else
 		note_index(upstream, note);
 	peers_note(upstream, note);
+	demand_look(upstream);
 	upstream_came(upstream);
 }
 
@@ -327,12 +330,15 @@ part_of(const struct upstream *upstream, uint64_t bound)
 static void
 apply_rules(struct upstream *upstream, const struct lifeline_rules *rules)
 {
+	uint64_t load_ms = upstream->rules.load_ms;
+
 	if (upstream->budget.percent != rules->retry_budget ||
 	    upstream->rules.attempts == 0)
 		budget_init(&upstream->budget, (unsigned)rules->retry_budget);
 	upstream->rules = *rules;
 	upstream->inflight_max = part_of(upstream, rules->max_inflight);
 	upstream->inflight_all_max = part_of(upstream, rules->max_inflight_all);
+	demand_ruled(upstream, load_ms);
 }
 
 void

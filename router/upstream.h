@@ -22,6 +22,7 @@
 #include "ipc/loop.h"
 
 #include "budget.h"
+#include "demand.h"
 #include "hold.h"
 
 struct exchange;
@@ -60,14 +61,15 @@ struct upstream {
 	unsigned inflight_all_max; /* of all instances; 0: any */
 	unsigned inflight;         /* in all instances */
 	struct budget budget;
+	struct demand demand;
 	struct upstream_fault fault;
-	struct loop_timer judge; /* of outliers, while there are answers */
-	struct loop_timer stats; /* while there is a coming generation */
-	struct loop_timer ramp;  /* while requests wait for ready instances */
-	unsigned unjudged;       /* crashes that may add to the watch list */
+	struct loop_timer judge;   /* of outliers, while there are answers */
+	struct loop_timer stats;   /* while there is a coming generation */
+	struct loop_timer ramp;    /* while requests wait for ready instances */
+	unsigned unjudged;         /* crashes that may add to the watch list */
 	int64_t unjudged_until_us; /* waited for no longer */
-	bool is_watched;         /* the worker's watch list has it */
-	bool is_enabled;         /* in the picture, and enabled */
+	bool is_watched;           /* the worker's watch list has it */
+	bool is_enabled;           /* in the picture, and enabled */
 };
 
 /* NULL when out of memory. */

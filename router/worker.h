@@ -92,6 +92,13 @@ worker_uncount(_Atomic uint64_t *counter)
 	worker_count_by(counter, UINT64_MAX);
 }
 
+/* Since the last time, of one worker; waits in microseconds. */
+struct worker_load {
+	uint64_t requests;       /* that came */
+	uint64_t inflight, held; /* now */
+	int64_t wait_us;         /* the longest */
+};
+
 struct worker_stats {
 	uint64_t requests, failures, latency_us;
 };
@@ -137,6 +144,11 @@ struct worker_host {
 	/* A suspect was answered well. */
 	void (*cleared)(void *arg, const char *service,
 	    const struct poison_print *print);
+	/* How busy a service is; again in period_ms at the earliest. */
+	void (*load)(void *arg, unsigned worker, const char *service,
+	    uint64_t period_ms, const struct worker_load *load);
+	/* There is a request for a service that sleeps. */
+	void (*wanted)(void *arg, const char *service);
 };
 
 /* The picture with what belongs to it here; lives while a request needs it. */
