@@ -59,9 +59,19 @@ backoff_count(struct backoff *backoff, const struct backoff_rule *rule,
 	return true;
 }
 
+/* The wait after one more failure; those before are counted already. */
 static int64_t
-backoff_double(int64_t delay_ms, const struct backoff_rule *rule)
+backoff_delay(const struct backoff *backoff, const struct backoff_rule *rule)
 {
+	int64_t delay_ms = backoff->last_delay_ms;
+	unsigned failures = backoff->failures;
+
+	if (rule->list_count > 0)
+		return rule->list_ms[failures < rule->list_count
+					 ? failures
+					 : rule->list_count - 1];
+	if (failures == 0)
+		return 0;
 	if (delay_ms == 0)
 		delay_ms = rule->delay_ms;
 	else if (delay_ms <= rule->delay_max_ms / 2)
@@ -75,19 +85,20 @@ bool
 backoff_next(struct backoff *backoff, const struct backoff_rule *rule,
     int64_t now_ms, int64_t ready_ms, uint32_t random, int64_t *delay_r)
 {
-	int64_t delay_ms = 0;
+	int64_t delay_ms;
 
-	if (!backoff_count(backoff, rule, now_ms))
+	if (!backoff_count(backoff, rule, now_ms - backoff->waited_ms))
 		return false;
-	if (ready_ms > BACKOFF_SETTLED_MS && ready_ms > backoff->last_delay_ms)
+	if (ready_ms > rule->settled_ms && ready_ms > backoff->last_delay_ms)
 		backoff->failures = 0;
-	if (backoff->failures == 0)
-		backoff->last_delay_ms = 0;
-	else
-		delay_ms = backoff_double(backoff->last_delay_ms, rule);
+	delay_ms = backoff_delay(backoff, rule);
+	if (backoff->failures >= BACKOFF_LONG_ROW &&
+	    delay_ms < BACKOFF_LEAST_MS)
+		delay_ms = BACKOFF_LEAST_MS;
 	backoff->last_delay_ms = delay_ms;
 	if (backoff->failures < UINT32_MAX)
 		backoff->failures++;
 	*delay_r = delay_ms + (int64_t)(random % 101) * delay_ms / 1000;
+	backoff->waited_ms += *delay_r;
 	return true;
 }

@@ -3,25 +3,35 @@
  *
  * The first failure in a row restarts at once (0 ms), since most crashes are
  * single ones; the second waits delay_ms, and each further one twice as long
- * up to delay_max_ms, plus jitter of up to 10 %, so that services that fail
+ * up to delay_max_ms. Or a list tells each of the waits, the first one too, and
+ * the last one is that of all further failures. After BACKOFF_LONG_ROW of them
+ * no wait is under BACKOFF_LEAST_MS, whatever is configured: a crash loop must
+ * not take a core. Jitter of up to 10 % is added, so that services that fail
  * together do not return together. A row ends when the instance was ready for
- * longer than both 10 s and its last delay.
+ * longer than both settled_ms and its last delay.
  *
  * The limit is a sliding window: one more restart than limit within period_ms
- * and the instance is given up. Pure: time and randomness are arguments.
+ * and the instance is given up. Its clock stands still during the waits, so
+ * that long ones do not keep the limit from being reached. Pure: time and
+ * randomness are arguments.
  */
 #ifndef MSVC_SUPERVISOR_BACKOFF_H
 #define MSVC_SUPERVISOR_BACKOFF_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum {
-	BACKOFF_SETTLED_MS = 10000
+	BACKOFF_LONG_ROW = 10,
+	BACKOFF_LEAST_MS = 100
 };
 
 struct backoff_rule {
 	int64_t delay_ms, delay_max_ms;
+	const int64_t *list_ms; /* borrowed; in place of those two */
+	size_t list_count;      /* 0: no list */
+	int64_t settled_ms;
 	unsigned limit; /* 0: never give up */
 	int64_t period_ms;
 };
@@ -34,6 +44,7 @@ struct backoff {
 	unsigned ring_count;   /* used items */
 	unsigned failures;     /* in a row */
 	int64_t last_delay_ms; /* without jitter */
+	int64_t waited_ms;     /* sum of all delays */
 };
 
 void backoff_fini(struct backoff *backoff);

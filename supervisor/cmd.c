@@ -8,6 +8,10 @@
 #include <string.h>
 
 #include "conf/conf_value.h"
+#include "ipc/buf.h"
+#include "ipc/mp.h"
+
+#include "cmd_json.h"
 
 const struct cmd cmd_table[] = {
 #define X(name, options, min, max, synopsis, help) \
@@ -89,6 +93,8 @@ cmd_split_instance(char *text, unsigned *instance_r)
 	int64_t instance;
 
 	*instance_r = 0;
+	if (text[0] == '\0' || slash == text)
+		return -1;
 	if (slash == NULL)
 		return 0;
 	instance = cmd_number(slash + 1, 1, 1000 * 1000);
@@ -109,46 +115,54 @@ cmd_usage(const struct cmd *cmd)
 		    cmd->synopsis[0] != '\0' ? " " : "", cmd->synopsis);
 }
 
+/* Which option sets what; a letter has one meaning in all commands. */
+static const struct {
+	int letter;
+	bool has_text; /* a const char *, else it is a bool */
+	size_t offset;
+} cmd_options[] = {
+	{ 'c', true, offsetof(struct cmd_line, conf_path) },
+	{ 'r', true, offsetof(struct cmd_line, run_dir) },
+	{ 'h', false, offsetof(struct cmd_line, is_help) },
+	{ 'V', false, offsetof(struct cmd_line, is_version) },
+	{ 'f', false, offsetof(struct cmd_line, is_following) },
+	{ 'i', false, offsetof(struct cmd_line, is_caseless) },
+	{ 'F', false, offsetof(struct cmd_line, is_forced) },
+	{ 'N', false, offsetof(struct cmd_line, is_plan) },
+	{ 'T', false, offsetof(struct cmd_line, is_tree) },
+	{ 'S', true, offsetof(struct cmd_line, since) },
+	{ 'U', true, offsetof(struct cmd_line, until) },
+	{ 'g', true, offsetof(struct cmd_line, grep) },
+	{ 'n', true, offsetof(struct cmd_line, count) },
+	{ 't', true, offsetof(struct cmd_line, timeout) },
+	{ 'p', true, offsetof(struct cmd_line, percent) },
+	{ 'd', true, offsetof(struct cmd_line, duration) },
+};
+
 static int
 cmd_take_option(struct cmd_line *line, int option)
 {
-	switch (option) {
-	case 'c':
-		line->conf_path = optarg;
-		return 0;
-	case 'r':
-		line->run_dir = optarg;
-		return 0;
-	case 'o':
+	char *field = (char *)line;
+
+	if (option == 'o') {
 		line->is_json = strcmp(optarg, "json") == 0;
 		if (line->is_json || strcmp(optarg, "table") == 0)
 			return 0;
 		cmd_say("-o \"%s\": must be table or json", optarg);
 		return -1;
-	case 'h':
-		line->is_help = true;
-		return 0;
-	case 'V':
-		line->is_version = true;
-		return 0;
-	case 'f':
-		line->is_following = true;
-		return 0;
-	case 'n':
-		line->count = optarg;
-		return 0;
-	case 't':
-		line->timeout = optarg;
-		return 0;
-	case 'p':
-		line->percent = optarg;
-		return 0;
-	case 'd':
-		line->duration = optarg;
-		return 0;
-	default:
-		return -1;
 	}
+	for (size_t i = 0; i < sizeof(cmd_options) / sizeof(cmd_options[0]);
+	     i++) {
+		if (cmd_options[i].letter != option)
+			continue;
+		field += cmd_options[i].offset;
+		if (cmd_options[i].has_text)
+			*(const char **)(void *)field = optarg;
+		else
+			*(bool *)field = true;
+		return 0;
+	}
+	return -1;
 }
 
 /* Read the options at argv[1] and on; returns the index behind them. */
@@ -161,6 +175,12 @@ cmd_parse_options(int argc, char **argv, const char *options,
 		{ "version", no_argument, NULL, 'V' },
 		{ "percent", required_argument, NULL, 'p' },
 		{ "for", required_argument, NULL, 'd' },
+		{ "since", required_argument, NULL, 'S' },
+		{ "until", required_argument, NULL, 'U' },
+		{ "grep", required_argument, NULL, 'g' },
+		{ "dry-run", no_argument, NULL, 'N' },
+		{ "tree", no_argument, NULL, 'T' },
+		{ "force", no_argument, NULL, 'F' },
 		{ NULL, 0, NULL, 0 },
 	};
 	static char program[] = "msvc";
@@ -170,18 +190,30 @@ cmd_parse_options(int argc, char **argv, const char *options,
 	/* getopt begins its messages with argv[0]; ours begin with "msvc". */
 	argv[0] = program;
 	optind = 0;
-	while (rc == 0 && (option = getopt_long(argc, argv, options, names,
-			       &name_at)) != -1) {
+	/* To the end: behind a mistake may be -o json, for how it is told. */
+	while ((option = getopt_long(argc, argv, options, names, &name_at)) !=
+	       -1) {
 		/* The long names are all commands', the letters are not. */
 		if (option != '?' && strchr(options, option) == NULL) {
 			cmd_say("unrecognized option '--%s'",
 			    names[name_at].name);
 			rc = -1;
-		} else
-			rc = cmd_take_option(line, option);
+		} else if (cmd_take_option(line, option) == -1)
+			rc = -1;
 	}
 	argv[0] = name;
 	return rc == 0 ? optind : -1;
+}
+
+/*
+ * Does the argument that should name a service name none, as in
+ * msvc stop "$SERVICE" without that variable? It must not mean all of them.
+ */
+static bool
+cmd_has_empty_name(const struct cmd_line *line)
+{
+	return line->arg_count > 0 && line->args[0][0] == '\0' &&
+	       strstr(line->cmd->synopsis, "service") != NULL;
 }
 
 static int
@@ -196,6 +228,8 @@ cmd_check_args(const struct cmd_line *line)
 		    line->args[cmd->arg_max]);
 	else if (line->arg_count < cmd->arg_min)
 		cmd_say("%s: %s", cmd->name, "an argument is missing");
+	else if (cmd_has_empty_name(line))
+		cmd_say("%s: \"\" is not the name of a service", cmd->name);
 	else
 		return 0;
 	return -1;
@@ -262,6 +296,30 @@ cmd_help_one(const struct cmd *cmd)
 	return CMD_DONE;
 }
 
+/* One command, or all of them. */
+static int
+cmd_help_json(const struct cmd *cmd)
+{
+	struct buf value = { 0 };
+	int rc;
+
+	mp_put_array(&value, cmd != NULL ? 1 : (uint32_t)cmd_count);
+	for (size_t i = 0; i < cmd_count; i++) {
+		if (cmd != NULL && cmd != &cmd_table[i])
+			continue;
+		mp_put_map(&value, 3);
+		mp_put_cstr(&value, "name");
+		mp_put_cstr(&value, cmd_table[i].name);
+		mp_put_cstr(&value, "synopsis");
+		mp_put_cstr(&value, cmd_table[i].synopsis);
+		mp_put_cstr(&value, "help");
+		mp_put_cstr(&value, cmd_table[i].help);
+	}
+	rc = cmd_json_print_buf(&value);
+	buf_fini(&value);
+	return rc;
+}
+
 int
 cmd_help(const struct cmd_line *line)
 {
@@ -274,14 +332,14 @@ cmd_help(const struct cmd_line *line)
 			return CMD_USAGE;
 		}
 	}
-	return cmd_help_one(cmd);
+	return line->is_json ? cmd_help_json(cmd) : cmd_help_one(cmd);
 }
 
 int
 cmd_version(const struct cmd_line *line)
 {
 	if (line->is_json)
-		puts("{\"version\":\"" MSVC_VERSION "\"}");
+		fputs("{\"version\":\"" MSVC_VERSION "\"}\n", cmd_json_out());
 	else
 		puts("msvc " MSVC_VERSION);
 	return CMD_DONE;
@@ -295,14 +353,19 @@ cmd_main(int argc, char **argv)
 
 	if (cmd_parse(argc, argv, &line) == -1) {
 		cmd_usage(line.cmd);
+		if (line.is_json)
+			cmd_json_finish(CMD_USAGE);
 		return CMD_USAGE;
 	}
 	if (line.is_version)
 		rc = cmd_version(&line);
 	else if (line.is_help)
-		rc = cmd_help_one(line.cmd);
+		rc = line.is_json ? cmd_help_json(line.cmd)
+				  : cmd_help_one(line.cmd);
 	else
 		rc = line.cmd->fn(&line);
+	if (line.is_json)
+		cmd_json_finish(rc);
 	/* A full disk under "msvc status >file" is a failure, not a success. */
 	if (fflush(stdout) == EOF && errno != EPIPE) {
 		cmd_say("standard output: %s", strerror(errno));

@@ -38,10 +38,17 @@ struct cmd_line {
 	bool is_help;          /* -h, --help */
 	bool is_version;       /* -V, --version */
 	bool is_following;     /* logs -f */
+	bool is_forced;        /* stop --force */
+	bool is_plan;          /* reload --dry-run */
+	bool is_tree;          /* status --tree */
 	const char *count;     /* -n; NULL: not given; digits, not checked */
 	const char *timeout;   /* call -t; the same */
 	const char *percent;   /* fault -p, --percent; the same */
-	const char *duration;  /* fault -d, --for; not checked */
+	const char *since;     /* logs --since; the same */
+	const char *until;     /* logs --until; the same */
+	const char *grep;      /* logs --grep; the same */
+	bool is_caseless;      /* logs -i */
+	const char *duration;  /* fault -d, --for; top -d; not checked */
 	const struct cmd *cmd; /* NULL without a command */
 	char **args;           /* what follows the command and its options */
 	size_t arg_count;
@@ -78,7 +85,7 @@ int cmd_parse(int argc, char **argv, struct cmd_line *line_r);
 
 /*
  * Split "users/2" in place. Returns 0 with instance 0 for all of them; or -1
- * when what follows the slash is no instance number.
+ * when there is no name, or what follows the slash is no instance number.
  */
 int cmd_split_instance(char *text, unsigned *instance_r);
 

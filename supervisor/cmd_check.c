@@ -4,11 +4,12 @@
 
 #include "conf/conf.h"
 #include "ipc/buf.h"
-#include "ipc/err.h"
-#include "ipc/json.h"
 #include "ipc/mp.h"
+#include "ipc/mp_text.h"
 
 #include "cmd.h"
+#include "cmd_json.h"
+#include "cmd_mistake.h"
 
 static unsigned
 check_count_instances(const struct conf *conf)
@@ -93,49 +94,47 @@ check_put_good(const struct conf *conf, struct buf *out)
 	buf_fini(&text);
 }
 
-/* Diagnostics quote the file, whose bytes may be anything; JSON is UTF-8. */
-static void
-check_put_text(struct buf *out, const char *text)
-{
-	struct buf copy = { 0 };
-
-	for (; *text != '\0'; text++)
-		buf_append_byte(&copy,
-		    (unsigned char)*text < 0x80 ? (uint8_t)*text : '?');
-	mp_put_str(out, (const char *)buf_front(&copy), buf_count(&copy));
-	buf_fini(&copy);
-}
-
 static void
 check_put_bad(const struct conf_report *report, struct buf *out)
 {
+	struct cmd_mistake mistake;
+
 	mp_put_map(out, 2);
 	mp_put_cstr(out, "ok");
 	mp_put_bool(out, false);
 	mp_put_cstr(out, "errors");
 	mp_put_array(out, (uint32_t)report->count);
-	for (size_t i = 0; i < report->count; i++)
-		check_put_text(out, report->lines[i]);
+	for (size_t i = 0; i < report->count; i++) {
+		cmd_mistake_split(report->lines[i], &mistake);
+		mp_put_map(out, 3);
+		mp_put_cstr(out, "file");
+		if (mistake.file_len > 0)
+			mp_put_text(out, mistake.file, mistake.file_len,
+			    PATH_MAX);
+		else
+			mp_put_nil(out);
+		mp_put_cstr(out, "line");
+		if (mistake.line > 0)
+			mp_put_int(out, mistake.line);
+		else
+			mp_put_nil(out);
+		/* It quotes the file, whose bytes may be anything. */
+		mp_put_cstr(out, "text");
+		mp_put_text(out, mistake.text, strlen(mistake.text), 4096);
+	}
 }
 
 static void
 check_print_json(const struct conf *conf, const struct conf_report *report)
 {
-	struct buf value = { 0 }, json = { 0 };
-	struct err err = { "" };
+	struct buf value = { 0 };
 
 	if (conf != NULL)
 		check_put_good(conf, &value);
 	else
 		check_put_bad(report, &value);
-	if (json_from_mp(buf_front(&value), buf_count(&value), &json, &err) ==
-	    0)
-		printf("%.*s\n", (int)buf_count(&json),
-		    (const char *)buf_front(&json));
-	else
-		cmd_say("check: %s", err.text);
+	(void)cmd_json_print_buf(&value);
 	buf_fini(&value);
-	buf_fini(&json);
 }
 
 int

@@ -14,7 +14,10 @@
 #include "ipc/mp.h"
 
 #include "cmd.h"
+#include "cmd_json.h"
+#include "cmd_map.h"
 #include "control.h"
+#include "program.h"
 
 #define CMD_CONF_DEFAULT "/etc/msvc/msvc.ini"
 
@@ -25,7 +28,10 @@ cmd_say_lines(const char *text)
 
 	do {
 		len = strcspn(text, "\n");
-		fprintf(stderr, "msvc: %.*s\n", (int)len, text);
+		fputs("msvc: ", stderr);
+		cmd_map_print((struct cmd_text){ text, len }, len + 1, stderr);
+		putc('\n', stderr);
+		cmd_json_said(text, len);
 		text += len + (text[len] == '\n');
 	} while (*text != '\0');
 }
@@ -112,14 +118,12 @@ cmd_run_dir(const struct cmd_line *line, char path_r[PATH_MAX])
 int
 cmd_program_dir(char path_r[PATH_MAX])
 {
-	ssize_t len = readlink("/proc/self/exe", path_r, PATH_MAX - 1);
 	char *slash;
 
-	if (len == -1) {
-		cmd_say("/proc/self/exe: %s", strerror(errno));
+	if (program_path(path_r) == -1) {
+		cmd_say("cannot find out where msvc is: %s", strerror(errno));
 		return -1;
 	}
-	path_r[len] = '\0';
 	slash = strrchr(path_r, '/');
 	if (slash != NULL)
 		*slash = '\0';

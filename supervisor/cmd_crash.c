@@ -17,6 +17,7 @@
 
 #include "cmd.h"
 #include "cmd_crash_text.h"
+#include "cmd_json.h"
 
 enum {
 	CRASH_FILE_MAX = 16 * 1024 * 1024 /* bytes; ours are far smaller */
@@ -153,7 +154,7 @@ crash_list_one(const char *dir, const char *id, bool is_json, unsigned *count)
 		cmd_say("%s", err.text);
 	else if (is_json) {
 		cmd_crash_text_item(id, &mp, (*count)++ == 0 ? "[" : ",",
-		    stdout);
+		    cmd_json_out());
 	} else {
 		if ((*count)++ == 0)
 			cmd_crash_text_head(stdout);
@@ -171,7 +172,7 @@ crash_list(const char *dir, const struct crash_ids *ids, bool is_json)
 	for (size_t i = 0; i < ids->count; i++)
 		crash_list_one(dir, ids->items[i], is_json, &count);
 	if (is_json)
-		puts(count == 0 ? "[]" : "]");
+		fputs(count == 0 ? "[]\n" : "]\n", cmd_json_out());
 	else if (count == 0)
 		cmd_say("no process has crashed (no bundles in %s)", dir);
 	return CMD_DONE;
@@ -188,7 +189,8 @@ crash_show(const char *dir, const char *id, bool is_json)
 		cmd_say("%s", err.text);
 	else {
 		if (is_json)
-			fwrite(buf_front(&text), 1, buf_count(&text), stdout);
+			fwrite(buf_front(&text), 1, buf_count(&text),
+			    cmd_json_out());
 		else
 			cmd_crash_text_print(&mp, stdout);
 		rc = CMD_DONE;

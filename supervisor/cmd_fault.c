@@ -9,6 +9,7 @@
 #include "ipc/mp.h"
 
 #include "cmd.h"
+#include "cmd_json.h"
 #include "cmd_map.h"
 #include "control.h"
 #include "fault.h"
@@ -159,7 +160,8 @@ fault_print(const struct cmd_fault *fault, const char *service, int64_t count,
 	const char *s = count == 1 ? "" : "es";
 
 	if (is_json)
-		printf("{\"count\":%lld}\n", (long long)count);
+		fprintf(cmd_json_out(), "{\"ok\":true,\"count\":%lld}\n",
+		    (long long)count);
 	else if (strcmp(fault->kind, "kill") == 0)
 		printf("%s: %lld process%s killed\n", service, (long long)count,
 		    s);

@@ -1,174 +1,135 @@
-/* logs: the last lines of one log or of all, and those that come. */
-#include <dirent.h>
+/* logs: the last lines of some logs or of all, and those that come. */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "conf/conf.h"
 #include "ipc/buf.h"
 #include "ipc/err.h"
-#include "ipc/mp.h"
+#include "logger/regex.h"
 
 #include "cmd.h"
-#include "cmd_tail.h"
+#include "cmd_json.h"
+#include "logs_line.h"
+#include "logs_merge.h"
 
-/* One log among those that are merged. */
-struct logs_source {
-	struct tail *tail;
-	const char *line; /* the next one, or NULL; borrowed from tail */
-	size_t len;
-	char time[TAIL_TIME_LEN]; /* of line, or of the last that had one */
+enum {
+	LOGS_TRIES = 30, /* to find a directory that was removed again */
+	LOGS_TRY_MS = 100
 };
 
 struct logs {
-	const char *dir;
-	const char *only; /* this log; NULL for all */
-	size_t count;     /* last lines wanted */
-	struct logs_source *sources;
-	size_t source_count;
+	char *dir;          /* owned */
+	char *const *names; /* borrowed; none: all logs */
+	size_t name_count;
+	bool is_counted; /* the last count lines, or all that pass */
+	size_t count;
+	bool is_json, is_following;
+	struct logs_filter filter;
+	struct regex *grep; /* of the filter; owned */
+	struct logs_merge *merge;
+	struct buf scratch, out;
 };
 
 static void
 logs_fini(struct logs *logs)
 {
-	for (size_t i = 0; i < logs->source_count; i++)
-		tail_free(&logs->sources[i].tail);
-	free(logs->sources);
-}
-
-static void
-logs_source_step(struct logs_source *source)
-{
-	const char *time;
-
-	source->line = tail_next(source->tail, &source->len);
-	if (source->line == NULL)
-		return;
-	time = tail_time(source->line, source->len);
-	if (time != NULL)
-		memcpy(source->time, time, TAIL_TIME_LEN);
+	logs_merge_free(&logs->merge);
+	regex_free(&logs->grep);
+	buf_fini(&logs->scratch);
+	buf_fini(&logs->out);
+	free(logs->dir);
 }
 
 static bool
-logs_has(const struct logs *logs, const char *name)
+logs_is_filtered(const struct logs *logs)
 {
-	for (size_t i = 0; i < logs->source_count; i++) {
-		if (strcmp(tail_name(logs->sources[i].tail), name) == 0)
+	return logs->grep != NULL || logs->filter.since[0] != '\0' ||
+	       logs->filter.until[0] != '\0';
+}
+
+/* The next line that passes. Returns false when there is none yet. */
+static bool
+logs_next(struct logs *logs, struct logs_next *next, struct logrec *rec)
+{
+	while (logs_merge_next(logs->merge, next)) {
+		logs_line_read(next->name, next->time, next->line, next->len,
+		    &logs->scratch, rec);
+		if (logs_line_passes(&logs->filter, rec))
 			return true;
 	}
 	return false;
 }
 
-/* Returns 0; or -1 with errno ENOENT when there is no such log. */
-static int
-logs_add(struct logs *logs, const char *name, size_t count, struct err *err_r)
-{
-	struct logs_source *sources;
-	struct tail *tail = tail_new(logs->dir, name, count, err_r);
-
-	if (tail == NULL)
-		return -1;
-	sources =
-	    realloc(logs->sources, (logs->source_count + 1) * sizeof(*sources));
-	if (sources == NULL) {
-		err_set_errno(err_r, "%s", name);
-		tail_free(&tail);
-		return -1;
-	}
-	logs->sources = sources;
-	memset(&sources[logs->source_count], 0, sizeof(*sources));
-	sources[logs->source_count++].tail = tail;
-	return 0;
-}
-
-/* Add NAME if file is "NAME.log" and wanted. */
-static void
-logs_add_file(struct logs *logs, const char *file, size_t count)
-{
-	size_t len = strlen(file);
-	char name[NAME_MAX + 1];
-	struct err err = { "" };
-
-	if (len <= 4 || len > NAME_MAX || file[0] == '.' ||
-	    strcmp(file + len - 4, ".log") != 0)
-		return;
-	memcpy(name, file, len - 4);
-	name[len - 4] = '\0';
-	if (logs->only != NULL && strcmp(logs->only, name) != 0)
-		return;
-	if (logs_has(logs, name))
-		return;
-	if (logs_add(logs, name, count, &err) == -1 && errno != ENOENT)
-		cmd_say("%s", err.text);
-}
-
-static int
-logs_scan(struct logs *logs, size_t count)
-{
-	DIR *dir = opendir(logs->dir);
-	struct dirent *entry;
-
-	if (dir == NULL)
-		return -1;
-	while ((entry = readdir(dir)) != NULL)
-		logs_add_file(logs, entry->d_name, count);
-	closedir(dir);
-	return 0;
-}
-
-/* The source with the oldest line, or NULL when no source has one. */
-static struct logs_source *
-logs_oldest(struct logs *logs)
-{
-	struct logs_source *oldest = NULL;
-
-	for (size_t i = 0; i < logs->source_count; i++) {
-		struct logs_source *source = &logs->sources[i];
-
-		if (source->line == NULL)
-			continue;
-		if (oldest == NULL ||
-		    memcmp(source->time, oldest->time, TAIL_TIME_LEN) < 0)
-			oldest = source;
-	}
-	return oldest;
-}
-
-/*
- * Print what there is, merged by time. The first skip lines are left out:
- * each log gave its own last lines, and only the last of all are wanted.
- */
+/* Print what there is. The first skip lines are left out. */
 static void
 logs_print(struct logs *logs, size_t skip)
 {
-	struct logs_source *source;
+	struct logs_next next;
+	struct logrec rec;
 
-	for (size_t i = 0; i < logs->source_count; i++)
-		logs_source_step(&logs->sources[i]);
-	while ((source = logs_oldest(logs)) != NULL) {
+	while (logs_next(logs, &next, &rec) && !ferror(stdout)) {
 		if (skip > 0) {
 			skip--;
-		} else {
-			fwrite(source->line, 1, source->len, stdout);
-			putchar('\n');
+			continue;
 		}
-		logs_source_step(source);
+		buf_clear(&logs->out);
+		logs_line_put(&logs->out, logs->is_json, next.line, next.len,
+		    &rec);
+		fwrite(buf_front(&logs->out), 1, buf_count(&logs->out), stdout);
 	}
 	fflush(stdout);
 }
 
-static size_t
-logs_total(const struct logs *logs)
+/* Open the logs from start on. Returns 0, or -1 after saying why. */
+static int
+logs_open(struct logs *logs, const struct logs_start *start)
 {
-	size_t total = 0;
+	logs_merge_free(&logs->merge);
+	logs->merge = logs_merge_new(logs->dir, logs->names, logs->name_count);
+	if (logs->merge != NULL && logs_merge_scan(logs->merge, start) == 0)
+		return 0;
+	cmd_say("%s: %s", logs->dir, strerror(errno));
+	return -1;
+}
 
-	for (size_t i = 0; i < logs->source_count; i++)
-		total += tail_count(logs->sources[i].tail);
-	return total;
+/*
+ * Open the logs and find out how many of their lines come too early: each log
+ * gives its own last lines, and only the last of all are wanted. With a filter
+ * nobody knows where those begin, so all are read twice, once to be counted.
+ */
+static int
+logs_seek(struct logs *logs, size_t *skip_r)
+{
+	const char *since = logs->filter.since;
+	struct logs_start start = { .since = since[0] != '\0' ? since : NULL };
+	size_t total = 0;
+	struct logs_next next;
+	struct logrec rec;
+
+	*skip_r = 0;
+	if (logs->is_counted && !logs_is_filtered(logs)) {
+		start.is_counted = true;
+		start.count = logs->count;
+	}
+	if (logs_open(logs, &start) == -1)
+		return -1;
+	if (start.is_counted) {
+		total = logs_merge_total(logs->merge);
+	} else if (logs->is_counted) {
+		while (logs_next(logs, &next, &rec))
+			total++;
+		if (logs_open(logs, &start) == -1)
+			return -1;
+	}
+	if (logs->is_counted && total > logs->count)
+		*skip_r = total - logs->count;
+	return 0;
 }
 
 /* Wait for a change in the directory. Returns false when nobody reads us. */
@@ -190,17 +151,46 @@ logs_wait(int watch)
 }
 
 static int
+logs_watch_dir(int watch, const char *dir)
+{
+	return inotify_add_watch(watch, dir,
+	    IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF |
+		IN_MOVE_SELF | IN_ONLYDIR);
+}
+
+/*
+ * It may be another directory of that name by now; one that was removed is made
+ * anew by the logger with the next line.
+ */
+static int
+logs_watch_again(int watch, const char *dir)
+{
+	for (int i = 0; i < LOGS_TRIES; i++) {
+		if (logs_watch_dir(watch, dir) != -1)
+			return 0;
+		if (errno != ENOENT)
+			break;
+		(void)poll(NULL, 0, LOGS_TRY_MS);
+	}
+	return logs_watch_dir(watch, dir) == -1 ? -1 : 0;
+}
+
+static int
 logs_follow(struct logs *logs, int watch)
 {
-	while (logs_wait(watch)) {
-		/* A log that is new to us is shown from its first line. */
-		if (logs_scan(logs, CMD_LINES_MAX) == -1) {
+	/* A log that is new to us is shown from its first line. */
+	const struct logs_start start = { .is_counted = false };
+
+	while (!ferror(stdout) && logs_wait(watch)) {
+		if (logs_watch_again(watch, logs->dir) == -1) {
+			cmd_say("%s: %s", logs->dir, strerror(errno));
+			return CMD_FAILED;
+		}
+		if (logs_merge_scan(logs->merge, &start) == -1) {
 			cmd_say("%s: %s", logs->dir, strerror(errno));
 			return CMD_FAILED;
 		}
 		logs_print(logs, 0);
-		if (ferror(stdout))
-			break;
 	}
 	return CMD_DONE;
 }
@@ -210,9 +200,7 @@ logs_watch(const char *dir)
 {
 	int watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 
-	if (watch != -1 && inotify_add_watch(watch, dir,
-			       IN_MODIFY | IN_CREATE | IN_MOVED_TO |
-				   IN_DELETE_SELF | IN_ONLYDIR) != -1)
+	if (watch != -1 && logs_watch_dir(watch, dir) != -1)
 		return watch;
 	cmd_say("%s: %s", dir, strerror(errno));
 	if (watch != -1)
@@ -221,26 +209,26 @@ logs_watch(const char *dir)
 }
 
 static int
-logs_show(struct logs *logs, bool is_following)
+logs_show(struct logs *logs)
 {
 	int watch = -1, rc = CMD_FAILED;
-	size_t total;
+	size_t skip;
 
 	/* Watch first: what is written while we look is not missed. */
-	if (is_following && (watch = logs_watch(logs->dir)) == -1)
+	if (logs->is_following && (watch = logs_watch(logs->dir)) == -1)
 		return CMD_FAILED;
-	if (logs_scan(logs, logs->count) == -1) {
-		cmd_say("%s: %s", logs->dir, strerror(errno));
+	if (logs_seek(logs, &skip) == -1)
 		goto out;
-	}
-	if (logs->source_count == 0 && !is_following) {
+	if (logs_merge_count(logs->merge) == 0 && !logs->is_following) {
 		cmd_say("%s/%s.log: nothing was logged yet", logs->dir,
-		    logs->only != NULL ? logs->only : "*");
+		    logs->name_count == 1 ? logs->names[0] : "*");
 		goto out;
 	}
-	total = logs_total(logs);
-	logs_print(logs, total > logs->count ? total - logs->count : 0);
-	rc = is_following ? logs_follow(logs, watch) : CMD_DONE;
+	/* Objects follow, a line each: there may be none, or no end. */
+	if (logs->is_json)
+		(void)cmd_json_out();
+	logs_print(logs, skip);
+	rc = logs->is_following ? logs_follow(logs, watch) : CMD_DONE;
 out:
 	if (watch != -1)
 		close(watch);
@@ -297,36 +285,96 @@ logs_find_dir(const struct cmd_line *line, char **dir_r)
 	return CMD_DONE;
 }
 
+static int
+logs_read_count(const char *text, struct logs *logs)
+{
+	int64_t count = cmd_number(text, 0, CMD_LINES_MAX);
+
+	if (count == -1) {
+		cmd_say("-n \"%s\": must be a number from 0 to %d", text,
+		    CMD_LINES_MAX);
+		return -1;
+	}
+	logs->is_counted = true;
+	logs->count = (size_t)count;
+	return 0;
+}
+
+/* An option's point in time; text may be NULL. */
+static int
+logs_read_time(const char *option, const char *text,
+    char time_r[LOGREC_TIME_LEN + 1])
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (text == NULL ||
+	    logs_time_read(text,
+		(int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000,
+		time_r) == 0)
+		return 0;
+	cmd_say("%s \"%s\": must be a duration such as 10m, or a time such as "
+		"2026-11-22T11:20:30Z",
+	    option, text);
+	return -1;
+}
+
+static int
+logs_read_grep(const struct cmd_line *line, struct logs *logs)
+{
+	struct err err = { "" };
+
+	if (line->grep == NULL)
+		return 0;
+	logs->grep = regex_new(line->grep, line->is_caseless, &err);
+	logs->filter.grep = logs->grep;
+	if (logs->grep != NULL)
+		return 0;
+	cmd_say("--grep \"%s\": %s", line->grep, err.text);
+	return -1;
+}
+
+/* Returns 0, or -1 after saying which option is wrong. */
+static int
+logs_read_options(const struct cmd_line *line, struct logs *logs)
+{
+	logs->names = line->args;
+	logs->name_count = line->arg_count;
+	logs->is_json = line->is_json;
+	logs->is_following = line->is_following;
+	/* Who names the time wants all of it. */
+	logs->is_counted = line->since == NULL && line->until == NULL;
+	logs->count = CMD_LINES_DEFAULT;
+	if (line->until != NULL && line->is_following) {
+		cmd_say("-f goes on for ever, --until does not");
+		return -1;
+	}
+	if (line->count != NULL && logs_read_count(line->count, logs) == -1)
+		return -1;
+	if (logs_read_time("--since", line->since, logs->filter.since) == -1 ||
+	    logs_read_time("--until", line->until, logs->filter.until) == -1)
+		return -1;
+	return logs_read_grep(line, logs);
+}
+
 int
 cmd_logs(const struct cmd_line *line)
 {
-	struct logs logs = { .count = CMD_LINES_DEFAULT };
-	char *log_dir;
-	int64_t count;
-	int rc;
+	struct logs logs = { 0 };
+	int rc = CMD_USAGE;
 
-	if (line->count != NULL) {
-		count = cmd_number(line->count, 0, CMD_LINES_MAX);
-		if (count == -1) {
-			cmd_say("-n \"%s\": must be a number from 0 to %d",
-			    line->count, CMD_LINES_MAX);
-			return CMD_USAGE;
-		}
-		logs.count = (size_t)count;
-	}
-	rc = logs_find_dir(line, &log_dir);
-	if (rc != CMD_DONE)
-		return rc;
-	logs.dir = log_dir;
-	if (line->arg_count == 1)
-		logs.only = line->args[0];
-	if (logs.only != NULL && !logs_is_known(line, logs.only)) {
-		cmd_say("unknown service \"%s\"", logs.only);
+	if (logs_read_options(line, &logs) == -1)
+		goto out;
+	rc = logs_find_dir(line, &logs.dir);
+	for (size_t i = 0; rc == CMD_DONE && i < logs.name_count; i++) {
+		if (logs_is_known(line, logs.names[i]))
+			continue;
+		cmd_say("unknown service \"%s\"", logs.names[i]);
 		rc = CMD_FAILED;
-	} else {
-		rc = logs_show(&logs, line->is_following);
 	}
+	if (rc == CMD_DONE)
+		rc = logs_show(&logs);
+out:
 	logs_fini(&logs);
-	free(log_dir);
 	return rc;
 }

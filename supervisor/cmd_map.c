@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ipc/buf.h"
+#include "ipc/utf8.h"
 
 struct mp_reader
 cmd_map_open(const struct buf *mp)
@@ -85,25 +86,25 @@ cmd_map_next(struct mp_reader *items, struct mp_reader *item_r)
 	return true;
 }
 
-/* What would speak to a terminal: U+0080 to U+009F as well as C0 and DEL. */
-static bool
-cmd_map_is_control(const unsigned char *at, size_t len)
-{
-	if (at[0] == 0xc2 && len > 1)
-		return at[1] >= 0x80 && at[1] <= 0x9f;
-	return at[0] < 0x20 || at[0] == 0x7f;
-}
-
 int
 cmd_map_print(struct cmd_text text, size_t max, FILE *out)
 {
-	const unsigned char *at = (const unsigned char *)text.str;
+	const uint8_t *at = (const uint8_t *)text.str;
 	bool is_cut = text.len > max;
-	size_t len = is_cut ? max - 1 : text.len;
+	size_t end = is_cut ? max - 1 : text.len, step;
+	int columns = 0;
 
-	for (size_t i = 0; i < len; i++)
-		putc(cmd_map_is_control(at + i, len - i) ? '?' : at[i], out);
+	for (size_t i = 0; i < end; columns++) {
+		step = utf8_printable(at + i, text.len - i);
+		if (i + step > end)
+			break;
+		if (step > 0)
+			fwrite(at + i, 1, step, out);
+		else
+			putc('?', out);
+		i += step > 0 ? step : 1;
+	}
 	if (is_cut)
 		putc('~', out);
-	return (int)len + (is_cut ? 1 : 0);
+	return columns + is_cut;
 }

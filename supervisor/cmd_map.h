@@ -44,8 +44,8 @@ uint32_t cmd_map_items(struct mp_reader map, const char *key,
 bool cmd_map_next(struct mp_reader *items, struct mp_reader *item_r);
 
 /*
- * Print at most max bytes of text on one line, control bytes as "?"; what is
- * cut ends in "~". Returns the columns, a byte each.
+ * Print at most max bytes of text on one line, what cannot be shown as "?";
+ * what is cut ends in "~". Returns the columns, a character each.
  */
 int cmd_map_print(struct cmd_text text, size_t max, FILE *out);
 

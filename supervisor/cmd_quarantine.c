@@ -3,12 +3,11 @@
 #include <string.h>
 
 #include "ipc/buf.h"
-#include "ipc/err.h"
-#include "ipc/json.h"
 #include "ipc/mp.h"
 #include "ipc/utf8.h"
 
 #include "cmd.h"
+#include "cmd_json.h"
 #include "cmd_map.h"
 #include "control.h"
 
@@ -139,26 +138,6 @@ quarantine_print_entry(struct mp_reader entry)
 }
 
 static int
-quarantine_print_json(struct mp_reader value)
-{
-	struct mp_reader end = value;
-	struct err err = { "out of memory" };
-	struct buf json = { 0 };
-	int rc = CMD_FAILED;
-
-	if (mp_skip(&end) == 0 &&
-	    json_from_mp(value.pos, (size_t)(end.pos - value.pos), &json,
-		&err) == 0) {
-		printf("%.*s\n", (int)buf_count(&json),
-		    (const char *)buf_front(&json));
-		rc = CMD_DONE;
-	} else
-		cmd_say("%s", err.text);
-	buf_fini(&json);
-	return rc;
-}
-
-static int
 quarantine_print(const char *action, const struct buf *answer, bool is_json)
 {
 	struct mp_reader map = cmd_map_open(answer);
@@ -166,8 +145,11 @@ quarantine_print(const char *action, const struct buf *answer, bool is_json)
 			  : strcmp(action, "show") == 0 ? "entry"
 							: "count";
 
+	/* Of a release there is nothing to show but that it is done. */
 	if (is_json)
-		return quarantine_print_json(cmd_map_find(map, key));
+		return cmd_json_print(strcmp(action, "release") == 0
+					  ? map
+					  : cmd_map_find(map, key));
 	if (strcmp(action, "list") == 0)
 		quarantine_print_list(map);
 	else if (strcmp(action, "show") == 0)

@@ -13,6 +13,7 @@
 #include "ipc/err.h"
 
 #include "cmd.h"
+#include "cmd_json.h"
 #include "cmd_status.h"
 #include "supervise.h"
 
@@ -37,6 +38,7 @@ cmd_run(const struct cmd_line *line)
 		cmd_say("%s", err.text);
 		goto out;
 	}
+	(void)cmd_json_out(); /* from here on there are lines of logs */
 	rc = supervise_run(sup);
 out:
 	supervise_free(&sup);

@@ -7,12 +7,14 @@
 #include <unistd.h>
 
 #include "ipc/buf.h"
-#include "ipc/err.h"
-#include "ipc/json.h"
 #include "ipc/mp.h"
 
 #include "cmd.h"
+#include "cmd_json.h"
 #include "cmd_map.h"
+#include "cmd_model.h"
+#include "cmd_tree.h"
+#include "cmd_usage.h"
 #include "control.h"
 
 enum {
@@ -81,10 +83,7 @@ status_open(const struct buf *answer, struct mp_reader *status_r)
 static bool
 status_is_named(struct mp_reader service, const char *name)
 {
-	struct cmd_text text = cmd_map_text(service, "name");
-
-	return name == NULL || (text.len == strlen(name) &&
-				   memcmp(text.str, name, text.len) == 0);
+	return name == NULL || cmd_text_is(cmd_map_text(service, "name"), name);
 }
 
 /* "127.0.0.1:8080, [::1]:80", cut at room bytes. */
@@ -135,7 +134,6 @@ status_print_head(struct mp_reader supervisor,
 	struct cmd_text version = cmd_map_text(supervisor, "version"),
 			state = cmd_map_text(supervisor, "state"),
 			config = cmd_map_text(supervisor, "config");
-	int room = (int)view->width - 9;
 	char uptime[16];
 
 	cmd_status_duration(view->now - cmd_map_int(supervisor, "since"),
@@ -146,15 +144,15 @@ status_print_head(struct mp_reader supervisor,
 	    version.str);
 	status_print_helper(supervisor, "router", out);
 	status_print_helper(supervisor, "logger", out);
-	fprintf(out, "%-8s %.*s\n", "config",
-	    (int)config.len < room ? (int)config.len : room, config.str);
-	fprintf(out, "%-8s ", "listen");
+	fprintf(out, "%-8s ", "config");
+	cmd_map_print(config, view->width - 9, out);
+	fprintf(out, "\n%-8s ", "listen");
 	status_print_listen(supervisor, view->width - 9, out);
 	fputs("\n\n", out);
 }
 
-static const char *
-status_colour(struct cmd_text state)
+const char *
+cmd_status_colour(struct cmd_text state)
 {
 	static const struct {
 		const char *state, *colour;
@@ -168,8 +166,7 @@ status_colour(struct cmd_text state)
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		if (state.len == strlen(rows[i].state) &&
-		    memcmp(state.str, rows[i].state, state.len) == 0)
+		if (cmd_text_is(state, rows[i].state))
 			return rows[i].colour;
 	}
 	return "\033[2m";
@@ -181,9 +178,10 @@ status_print_state(struct mp_reader map, const struct cmd_status_view *view,
 {
 	struct cmd_text state = cmd_map_text(map, "state");
 
-	fprintf(out, "%s%-8.*s%s", view->is_colour ? status_colour(state) : "",
+	fprintf(out, "%s%-8.*s%s",
+	    view->is_colour ? cmd_status_colour(state) : "",
 	    state.len < 8 ? (int)state.len : 8, state.str,
-	    view->is_colour ? "\033[0m" : "");
+	    view->is_colour ? CMD_STATUS_PLAIN : "");
 }
 
 /* What is known of the last exit, and of what comes next. */
@@ -192,12 +190,10 @@ status_print_last(struct mp_reader instance, size_t room, FILE *out)
 {
 	struct cmd_text reason = cmd_map_text(instance, "reason"),
 			last = cmd_map_text(instance, "last_exit");
-	struct cmd_text text = reason.str[0] != '-' ? reason : last;
+	struct cmd_text text = cmd_text_is(reason, "-") ? last : reason;
 
-	if (text.len > room)
-		fprintf(out, " %.*s~", (int)room - 1, text.str);
-	else
-		fprintf(out, " %.*s", (int)text.len, text.str);
+	putc(' ', out);
+	cmd_map_print(text, room, out);
 }
 
 static void
@@ -234,12 +230,12 @@ status_print_rolled_back(struct mp_reader service,
     const struct cmd_status_view *view, FILE *out)
 {
 	struct cmd_text text = cmd_map_text(service, "rolled_back");
-	size_t room = view->width - 2;
 
-	if (text.str[0] != '-')
-		fprintf(out, "  %.*s%s\n",
-		    (int)(text.len > room ? room - 1 : text.len), text.str,
-		    text.len > room ? "~" : "");
+	if (cmd_text_is(text, "-"))
+		return;
+	fputs("  ", out);
+	cmd_map_print(text, view->width - 2, out);
+	putc('\n', out);
 }
 
 /* A service without instances is disabled, or runs on another machine. */
@@ -342,8 +338,9 @@ cmd_status_filter(const struct buf *answer, const char *service,
     struct buf *out)
 {
 	struct mp_reader status, supervisor, item;
-	struct mp_reader reader;
+	struct mp_reader reader, groups;
 	uint32_t count;
+	bool has_groups;
 
 	if (!status_open(answer, &status) ||
 	    !status_find(status, "supervisor", &supervisor))
@@ -356,9 +353,14 @@ cmd_status_filter(const struct buf *answer, const char *service,
 	for (uint32_t i = 0; i < count && cmd_map_next(&reader, &item); i++) {
 		if (!status_is_named(item, service))
 			continue;
-		mp_put_map(out, 2);
+		has_groups = status_find(status, "groups", &groups);
+		mp_put_map(out, has_groups ? 3 : 2);
 		mp_put_cstr(out, "supervisor");
 		status_append(out, supervisor);
+		if (has_groups) {
+			mp_put_cstr(out, "groups");
+			status_append(out, groups);
+		}
 		mp_put_cstr(out, "services");
 		mp_put_array(out, 1);
 		status_append(out, item);
@@ -381,22 +383,17 @@ status_terminal_width(void)
 int
 cmd_status_print_json(const struct buf *answer, const char *service)
 {
-	struct buf value = { 0 }, json = { 0 };
-	struct err err = { "" };
+	struct buf value = { 0 }, full = { 0 };
 	int rc = CMD_FAILED;
 
-	if (cmd_status_filter(answer, service, &value) == -1) {
+	if (cmd_status_filter(answer, service, &value) == -1)
 		cmd_say("unknown service \"%s\"", service);
-	} else if (json_from_mp(buf_front(&value), buf_count(&value), &json,
-		       &err) == -1) {
-		cmd_say("status: %s", err.text);
-	} else {
-		fwrite(buf_front(&json), 1, buf_count(&json), stdout);
-		putchar('\n');
-		rc = CMD_DONE;
-	}
+	else if (cmd_usage_put(&value, &full) == -1)
+		cmd_say("the supervisor's answer makes no sense");
+	else
+		rc = cmd_json_print_buf(&full);
 	buf_fini(&value);
-	buf_fini(&json);
+	buf_fini(&full);
 	return rc;
 }
 
@@ -418,6 +415,8 @@ cmd_status(const struct cmd_line *line)
 		goto out;
 	if (line->is_json) {
 		rc = cmd_status_print_json(&answer, view.service);
+	} else if (line->is_tree) {
+		rc = cmd_tree(&answer, &view);
 	} else if (cmd_status_print(&answer, &view, stdout) == -1) {
 		cmd_say("unknown service \"%s\"",
 		    view.service != NULL ? view.service : "-");

@@ -12,6 +12,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "cmd_map.h"
+
 struct buf;
 
 struct cmd_status_view {
@@ -40,6 +42,10 @@ void cmd_status_print_summary(const struct buf *answer, FILE *out);
 /* Append the status object with nothing but that service; as above. */
 int cmd_status_filter(const struct buf *answer, const char *service,
     struct buf *out);
+
+/* Colour for a state, and what ends it. */
+const char *cmd_status_colour(struct cmd_text state);
+#define CMD_STATUS_PLAIN "\033[0m"
 
 /* "45s", "3m12s", "2h05m", "3d04h"; at most 7 bytes, "-" when negative. */
 void cmd_status_duration(int64_t seconds, char text_r[16]);

@@ -1,112 +1,68 @@
 #include "cmd_tail.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "ipc/buf.h"
 #include "ipc/err.h"
+#include "log_part.h"
+#include "logger/logrec.h"
+#include "logger/logrotate.h"
 
 enum {
-	TAIL_BLOCK = 64 * 1024,
-	TAIL_INDEX_MAX = 10000 /* the most rotated files there can be */
+	TAIL_BLOCK = 64 * 1024
 };
 
 struct tail {
 	char *dir;
 	char *name;
-	int fd;         /* the part that is being read */
-	struct buf buf; /* read and not yet handed out */
-	size_t taken;   /* bytes at its front that the caller still looks at */
-	size_t count;   /* lines found by tail_new */
+	struct log_part part; /* the one that is being read */
+	size_t skip;          /* lines to drop first */
+	struct buf buf;       /* read and not yet handed out */
+	size_t taken; /* bytes at its front that the caller still looks at */
+	size_t count; /* lines found by tail_new */
+	char time[LOGREC_TIME_LEN]; /* of the last line with one, or empty */
 };
 
-static int
-tail_path(const struct tail *tail, unsigned index, char path_r[PATH_MAX])
-{
-	int len;
-
-	if (index == 0)
-		len = snprintf(path_r, PATH_MAX, "%s/%s.log", tail->dir,
-		    tail->name);
-	else
-		len = snprintf(path_r, PATH_MAX, "%s/%s.log.%u", tail->dir,
-		    tail->name, index);
-	if (len < 0 || len >= PATH_MAX) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	return 0;
-}
-
-static int
-tail_open(const struct tail *tail, unsigned index)
-{
-	char path[PATH_MAX];
-
-	if (tail_path(tail, index, path) == -1)
-		return -1;
-	return open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-}
-
-/*
- * Go back in one file until count lines are behind *offset_r. Returns how
- * many there are. A last line without newline is not counted.
- */
-static size_t
-tail_seek(int fd, size_t count, off_t *offset_r)
-{
-	char block[TAIL_BLOCK];
-	off_t end = lseek(fd, 0, SEEK_END);
-	size_t found = 0; /* newlines seen, from the end */
-
-	while (end > 0) {
-		off_t start = end > TAIL_BLOCK ? end - TAIL_BLOCK : 0;
-		ssize_t n = pread(fd, block, (size_t)(end - start), start);
-
-		if (n <= 0)
-			break;
-		for (ssize_t i = n; i-- > 0;) {
-			if (block[i] != '\n' || found++ < count)
-				continue;
-			*offset_r = start + i + 1;
-			return count;
-		}
-		end = start;
-	}
-	*offset_r = 0;
-	return found;
-}
-
-/* Find the part and offset behind which there are count lines. */
+/* Find the part behind whose start there are count lines. */
 static void
 tail_find_start(struct tail *tail, size_t count)
 {
-	off_t offset;
-	size_t found = tail_seek(tail->fd, count, &offset);
+	size_t found = log_part_seek(&tail->part, count, &tail->skip);
+	struct log_part part;
 
-	lseek(tail->fd, offset, SEEK_SET);
-	for (unsigned i = 1; found < count && i <= TAIL_INDEX_MAX; i++) {
-		int fd = tail_open(tail, i);
-
-		if (fd == -1)
+	for (unsigned i = 1; found < count && i <= LOGROTATE_MAX; i++) {
+		if (log_part_open(&part, tail->dir, tail->name, i) == -1)
 			break;
-		found += tail_seek(fd, count - found, &offset);
-		lseek(fd, offset, SEEK_SET);
-		close(tail->fd);
-		tail->fd = fd;
+		found += log_part_seek(&part, count - found, &tail->skip);
+		log_part_close(&tail->part);
+		tail->part = part;
 	}
 	tail->count = found;
 }
 
-struct tail *
-tail_new(const char *dir, const char *name, size_t count, struct err *err_r)
+/* Find the oldest part that has lines since then. */
+static void
+tail_find_since(struct tail *tail, const char *since)
+{
+	char time[LOGREC_TIME_LEN];
+	struct log_part part;
+
+	for (unsigned i = 1; i <= LOGROTATE_MAX; i++) {
+		if (since != NULL && log_part_first_time(&tail->part, time) &&
+		    memcmp(time, since, LOGREC_TIME_LEN) < 0)
+			break;
+		if (log_part_open(&part, tail->dir, tail->name, i) == -1)
+			break;
+		log_part_close(&tail->part);
+		tail->part = part;
+	}
+}
+
+static struct tail *
+tail_open(const char *dir, const char *name, struct err *err_r)
 {
 	struct tail *tail = calloc(1, sizeof(*tail));
 
@@ -114,20 +70,38 @@ tail_new(const char *dir, const char *name, size_t count, struct err *err_r)
 		err_set_errno(err_r, "%s", name);
 		return NULL;
 	}
-	tail->fd = -1;
+	tail->part.fd = -1;
 	tail->dir = strdup(dir);
 	tail->name = strdup(name);
-	if (tail->dir != NULL && tail->name != NULL)
-		tail->fd = tail_open(tail, 0);
-	if (tail->fd == -1) {
+	if (tail->dir == NULL || tail->name == NULL ||
+	    log_part_open(&tail->part, dir, name, 0) == -1) {
 		int error = errno;
 
 		err_set_errno(err_r, "%s/%s.log", dir, name);
 		tail_free(&tail);
 		errno = error;
-		return NULL;
 	}
-	tail_find_start(tail, count);
+	return tail;
+}
+
+struct tail *
+tail_new(const char *dir, const char *name, size_t count, struct err *err_r)
+{
+	struct tail *tail = tail_open(dir, name, err_r);
+
+	if (tail != NULL)
+		tail_find_start(tail, count);
+	return tail;
+}
+
+struct tail *
+tail_new_since(const char *dir, const char *name, const char *since,
+    struct err *err_r)
+{
+	struct tail *tail = tail_open(dir, name, err_r);
+
+	if (tail != NULL)
+		tail_find_since(tail, since);
 	return tail;
 }
 
@@ -139,8 +113,7 @@ tail_free(struct tail **tailp)
 	if (tail == NULL)
 		return;
 	*tailp = NULL;
-	if (tail->fd != -1)
-		close(tail->fd);
+	log_part_close(&tail->part);
 	buf_fini(&tail->buf);
 	free(tail->dir);
 	free(tail->name);
@@ -159,26 +132,23 @@ tail_count(const struct tail *tail)
 	return tail->count;
 }
 
-/* Where the file of fd is in the row of parts now; -1 when it is gone. */
+/* Where our part is in the row of parts now; -1 when it is gone. */
 static int
 tail_find_index(const struct tail *tail)
 {
-	char path[PATH_MAX];
-	struct stat own, st;
+	unsigned missing = 0; /* in a row: a rotation under way makes one */
 
-	if (fstat(tail->fd, &own) == -1)
-		return -1;
-	for (unsigned i = 0; i <= TAIL_INDEX_MAX; i++) {
-		if (tail_path(tail, i, path) == -1)
-			return -1;
-		if (stat(path, &st) == -1) {
-			/* During a rotation the file itself may be missing. */
-			if (i > 0)
-				return -1;
-			continue;
-		}
-		if (st.st_ino == own.st_ino && st.st_dev == own.st_dev)
+	for (unsigned i = 0; i <= LOGROTATE_MAX && missing < 2; i++) {
+		switch (log_part_is(&tail->part, tail->dir, tail->name, i)) {
+		case 1:
 			return (int)i;
+		case 0:
+			missing = 0;
+			break;
+		default:
+			missing++;
+			break;
+		}
 	}
 	return -1;
 }
@@ -192,10 +162,44 @@ tail_read(struct tail *tail)
 
 	if (room == NULL)
 		return false;
-	n = read(tail->fd, room, TAIL_BLOCK);
-	if (n <= 0)
-		return false;
+	n = log_part_read(&tail->part, room, TAIL_BLOCK);
 	tail->buf.len += (size_t)n;
+	return n > 0;
+}
+
+/*
+ * The part to go on with when ours is gone: the oldest one, but for those that
+ * begin before the last line that was read. These were read before, unless
+ * somebody else than the logger has rotated or removed them.
+ */
+static unsigned
+tail_find_newer(const struct tail *tail)
+{
+	char time[LOGREC_TIME_LEN];
+	struct log_part part;
+	bool has_time;
+	unsigned index = 0;
+
+	for (unsigned i = 1; i <= LOGROTATE_MAX; i++) {
+		if (log_part_open(&part, tail->dir, tail->name, i) == -1)
+			break;
+		has_time = log_part_first_time(&part, time);
+		log_part_close(&part);
+		if (has_time && tail->time[0] != '\0' &&
+		    memcmp(time, tail->time, LOGREC_TIME_LEN) < 0)
+			break;
+		index = i;
+	}
+	return index;
+}
+
+/* The newest part has nothing more. Returns true when it begins anew. */
+static bool
+tail_restart(struct tail *tail)
+{
+	if (!log_part_restart(&tail->part))
+		return false;
+	buf_clear(&tail->buf);
 	return true;
 }
 
@@ -207,30 +211,34 @@ tail_read(struct tail *tail)
 static bool
 tail_advance(struct tail *tail)
 {
-	int index = tail_find_index(tail), fd;
+	int index = tail_find_index(tail);
+	struct log_part part;
+	unsigned next;
 
 	if (index == 0)
-		return false;
+		return tail_restart(tail);
 	if (tail_read(tail))
 		return true;
-	/* Rotated away for good: the oldest part that is left comes next. */
-	if (index == -1) {
-		index = 1;
-		while ((fd = tail_open(tail, (unsigned)index)) != -1) {
-			close(fd);
-			index++;
-		}
-	}
-	fd = tail_open(tail, (unsigned)index - 1);
-	if (fd == -1)
+	next = index == -1 ? tail_find_newer(tail) : (unsigned)index - 1;
+	if (log_part_open(&part, tail->dir, tail->name, next) == -1)
 		return false;
-	close(tail->fd);
-	tail->fd = fd;
+	/* A rotation meanwhile: what we have opened may not be the next. */
+	if (index != -1 && log_part_is(&tail->part, tail->dir, tail->name,
+			       (unsigned)index) != 1) {
+		log_part_close(&part);
+		return true;
+	}
+	log_part_close(&tail->part);
+	tail->part = part;
+	/* What a damaged part ends in is a line of its own. */
+	if (buf_count(&tail->buf) > 0)
+		buf_append_byte(&tail->buf, '\n');
 	return true;
 }
 
-const char *
-tail_next(struct tail *tail, size_t *len_r)
+/* The next line as it is in the parts, or NULL. */
+static const char *
+tail_step(struct tail *tail, size_t *len_r)
 {
 	const uint8_t *end;
 	size_t seen = 0;
@@ -254,24 +262,14 @@ tail_next(struct tail *tail, size_t *len_r)
 }
 
 const char *
-tail_time(const char *line, size_t len)
+tail_next(struct tail *tail, size_t *len_r)
 {
-	static const char shape[] = "dddd-dd-ddTdd:dd:dd.dddZ";
-	const char *time = line;
+	const char *line, *time;
 
-	if (len > 0 && line[0] == '{') {
-		time = memchr(line, ':', len);
-		if (time == NULL || (size_t)(line + len - time) < 2)
-			return NULL;
-		time += 2;
-	}
-	if ((size_t)(line + len - time) < TAIL_TIME_LEN)
-		return NULL;
-	for (size_t i = 0; i < TAIL_TIME_LEN; i++) {
-		bool is_digit = time[i] >= '0' && time[i] <= '9';
-
-		if (shape[i] == 'd' ? !is_digit : time[i] != shape[i])
-			return NULL;
-	}
-	return time;
+	while ((line = tail_step(tail, len_r)) != NULL && tail->skip > 0)
+		tail->skip--;
+	time = line != NULL ? logrec_time(line, *len_r) : NULL;
+	if (time != NULL)
+		memcpy(tail->time, time, LOGREC_TIME_LEN);
+	return line;
 }

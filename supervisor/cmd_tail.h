@@ -1,10 +1,10 @@
 /*
- * cmd_tail: the last lines of one log and those that come after, over
- * rotations.
+ * cmd_tail: lines of one log from some point on, over its rotations.
  *
- * A log is DIR/NAME.log and its older parts NAME.log.1, .2 and so on. A tail
- * starts at one of them and walks on to the newer ones by their inodes, so
- * that a rotation between two calls neither loses nor repeats a line.
+ * A log is DIR/NAME.log and its older parts (log_part.h). A tail starts at one
+ * of them and walks on to the newer ones by their inodes, so that a rotation
+ * between two calls neither loses nor repeats a line; nor does the compression
+ * of the part that is being read.
  */
 #ifndef MSVC_SUPERVISOR_CMD_TAIL_H
 #define MSVC_SUPERVISOR_CMD_TAIL_H
@@ -15,10 +15,6 @@
 struct err;
 struct tail;
 
-enum {
-	TAIL_TIME_LEN = 24 /* "2026-11-22T11:20:30.123Z" */
-};
-
 /*
  * Open a log so that its last count lines are next. Reads from the end, not
  * the whole file. name is copied.
@@ -27,6 +23,15 @@ enum {
  */
 struct tail *tail_new(const char *dir, const char *name, size_t count,
     struct err *err_r);
+
+/*
+ * The same from the oldest part on that has lines since that time; as there
+ * are earlier ones in it, the caller leaves those out. since has the form of
+ * logrec.h; NULL: all there is.
+ */
+struct tail *tail_new_since(const char *dir, const char *name,
+    const char *since, struct err *err_r);
+
 void tail_free(struct tail **tailp);
 
 const char *tail_name(const struct tail *tail);
@@ -39,8 +44,5 @@ size_t tail_count(const struct tail *tail);
  * later call may have one. Borrowed until the next call.
  */
 const char *tail_next(struct tail *tail, size_t *len_r);
-
-/* The time in a line (at its start or as the first JSON string), or NULL. */
-const char *tail_time(const char *line, size_t len);
 
 #endif

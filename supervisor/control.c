@@ -40,8 +40,8 @@ control_command_find(const char *name, size_t len)
 	return CONTROL_COMMAND_COUNT;
 }
 
-int
-control_connect(const char *run_dir, struct err *err_r)
+static int
+control_open(const char *run_dir, int flags, struct err *err_r)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	int sock, len, cause;
@@ -53,7 +53,7 @@ control_connect(const char *run_dir, struct err *err_r)
 		err_set_errno(err_r, "%s/%s", run_dir, LAUNCH_PATH_CONTROL);
 		return -1;
 	}
-	sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
 	if (sock >= 0 &&
 	    connect(sock, (struct sockaddr *)&addr, sizeof(addr)) == 0)
 		return sock;
@@ -63,6 +63,18 @@ control_connect(const char *run_dir, struct err *err_r)
 		close(sock);
 	errno = cause;
 	return -1;
+}
+
+int
+control_connect(const char *run_dir, struct err *err_r)
+{
+	return control_open(run_dir, 0, err_r);
+}
+
+int
+control_connect_now(const char *run_dir, struct err *err_r)
+{
+	return control_open(run_dir, SOCK_NONBLOCK, err_r);
 }
 
 static int

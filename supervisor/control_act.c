@@ -9,6 +9,7 @@
 #include "instance.h"
 #include "ipc/lifeline.h"
 #include "ipc/mp.h"
+#include "ipc/mp_text.h"
 #include "supervisor.h"
 
 static void
@@ -16,6 +17,16 @@ control_put_count(struct buf *buf, const char *key, unsigned count)
 {
 	mp_put_cstr(buf, key);
 	mp_put_uint(buf, count);
+}
+
+void
+control_put_counts(struct buf *out, const struct reload_counts *counts)
+{
+	control_put_count(out, "added", counts->added);
+	control_put_count(out, "removed", counts->removed);
+	control_put_count(out, "restarted", counts->restarted);
+	control_put_count(out, "applied", counts->applied);
+	control_put_count(out, "kept", counts->kept);
 }
 
 void
@@ -33,13 +44,9 @@ control_answer_reload(struct control_client *client, const struct buf *text)
 	mp_put_bool(out, len == 0);
 	if (len > 0) {
 		mp_put_cstr(out, "error");
-		mp_put_str(out, lines, len);
+		mp_put_text(out, lines, len, len);
 	}
-	control_put_count(out, "added", counts->added);
-	control_put_count(out, "removed", counts->removed);
-	control_put_count(out, "restarted", counts->restarted);
-	control_put_count(out, "applied", counts->applied);
-	control_put_count(out, "kept", counts->kept);
+	control_put_counts(out, counts);
 	control_end(client, start);
 	control_answered(client);
 }
@@ -81,11 +88,11 @@ control_find(struct control_client *client, struct service **svc_r)
 	else if (!svc->conf->is_enabled)
 		control_answer_errorf(client, "%s is disabled (enabled = no)",
 		    goal->service);
-	else if (goal->instance > svc->conf->instances)
+	else if (goal->instance > svc->scale)
 		control_answer_errorf(client,
 		    "%s has %u instance%s, there is no %s/%u", goal->service,
-		    svc->conf->instances, svc->conf->instances == 1 ? "" : "s",
-		    goal->service, goal->instance);
+		    svc->scale, svc->scale == 1 ? "" : "s", goal->service,
+		    goal->instance);
 	else
 		return true;
 	return false;
@@ -108,7 +115,7 @@ control_may_drain(struct control_client *client, const struct service *svc)
 			    svc->name, inst->index);
 			return false;
 		}
-		if (inst->state == STATE_READY || inst->drain == DRAIN_OPERATOR)
+		if (inst->state == STATE_READY || instance_drains_for_now(inst))
 			continue;
 		control_answer_errorf(client, "%s/%u is %s%s%s", svc->name,
 		    inst->index, lifeline_state_name(instance_state(inst)),
@@ -137,20 +144,56 @@ control_act_drain(struct control_client *client, struct service *svc)
 	supervise_changed(client->server->sup);
 }
 
-/* svc is NULL for all of them. */
+/* Does it take a start to restart it? What waits for its turn goes on so. */
+static bool
+control_is_down(const struct service *svc)
+{
+	return service_is_down(svc) && !svc->conf->schedule.is_set &&
+	       (!svc->is_new || svc->is_vain);
+}
+
+/* svc is NULL for all of them but those that sleep: their time will come. */
 static void
 control_act_restart(struct control_client *client, struct service *svc)
 {
 	struct services *services = &client->server->sup->services;
 
 	if (svc != NULL) {
-		service_restart(svc, client->goal.instance);
+		if (client->goal.instance == 0 && control_is_down(svc))
+			service_start_all(svc);
+		else
+			service_restart(svc, client->goal.instance);
 		return;
 	}
 	TAILQ_FOREACH (svc, &services->all, link) {
-		if (svc->is_wanted && !svc->is_removed)
+		if (svc->is_wanted && !svc->is_removed && !svc->is_asleep)
 			service_restart(svc, 0);
 	}
+}
+
+/* Those that run and require it are stopped before it, or keep it. */
+static void
+control_act_stop(struct control_client *client, struct service *svc)
+{
+	struct buf text = { 0 };
+
+	if (!service_put_dependents(svc, &text))
+		service_down(svc);
+	else if (client->goal.is_forced) {
+		service_leave_with(svc, LEAVE_DOWN);
+		service_set_leave(svc, LEAVE_DOWN);
+	} else {
+		control_answer_errorf(client,
+		    "%s is required by %.*s; \"msvc stop --force %s\" stops "
+		    "them as well",
+		    svc->name, (int)buf_count(&text),
+		    buf_count(&text) > 0 ? (const char *)buf_front(&text) : "",
+		    svc->name);
+		buf_fini(&text);
+		return;
+	}
+	buf_fini(&text);
+	supervise_changed(client->server->sup);
 }
 
 static void
@@ -158,11 +201,11 @@ control_act(struct control_client *client, struct service *svc)
 {
 	switch (client->pending) {
 	case CONTROL_START:
-		service_up(svc);
+		service_start_all(svc);
 		break;
 	case CONTROL_STOP:
-		service_down(svc);
-		break;
+		control_act_stop(client, svc);
+		return;
 	case CONTROL_RESTART:
 		control_act_restart(client, svc);
 		break;

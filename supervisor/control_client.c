@@ -9,9 +9,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "control_scale.h"
 #include "control_server.h"
 #include "ipc/mp.h"
+#include "ipc/mp_text.h"
 #include "supervisor.h"
+
+enum {
+	CONTROL_ERROR_MAX = 1024 * 1024
+};
 
 void
 control_client_free(struct control_client **clientp)
@@ -29,6 +35,7 @@ control_client_free(struct control_client **clientp)
 	client->server->client_count--;
 	buf_fini(&client->in);
 	buf_fini(&client->out);
+	control_scale_free(&client->scale);
 	free(client);
 }
 
@@ -129,7 +136,8 @@ control_answer_error(struct control_client *client, const char *text,
 	mp_put_cstr(&client->out, "ok");
 	mp_put_bool(&client->out, false);
 	mp_put_cstr(&client->out, "error");
-	mp_put_str(&client->out, text, len);
+	/* It may quote a file, whose bytes may be anything. */
+	mp_put_text(&client->out, text, len, CONTROL_ERROR_MAX);
 	control_end(client, start);
 	control_answered(client);
 }

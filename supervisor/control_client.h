@@ -18,6 +18,7 @@
 #include "ipc/loop.h"
 #include "supervisor.h"
 
+struct control_scale;
 struct control_server;
 
 enum {
@@ -29,6 +30,7 @@ enum {
 struct control_goal {
 	char service[256]; /* "": all */
 	unsigned instance; /* 0: all */
+	bool is_forced;    /* stop: those that require it as well */
 	int64_t asked_us;
 	struct reload_counts counts; /* of a reload */
 };
@@ -41,8 +43,9 @@ struct control_client {
 	struct buf in, out;
 	enum control_command pending; /* COMMAND_COUNT: nothing */
 	struct control_goal goal;
-	bool is_answered; /* close it when out is empty */
-	bool is_at_end;   /* it has said all it will, and still listens */
+	struct control_scale *scale; /* owned; while SCALE is pending */
+	bool is_answered;            /* close it when out is empty */
+	bool is_at_end; /* it has said all it will, and still listens */
 };
 
 void control_client_free(struct control_client **clientp);
@@ -74,12 +77,35 @@ void control_do_reload(struct control_client *client);
 void control_answer_reload(struct control_client *client,
     const struct buf *text);
 
+/* Append the five pairs of a reload's counts to a map. control_act.c */
+void control_put_counts(struct buf *out, const struct reload_counts *counts);
+
+/* Answer what a reload would do. control_plan.c */
+void control_do_plan(struct control_client *client);
+
+/* {"ok": true, "count": count}. control_failure.c */
+void control_answer_count(struct control_client *client, unsigned count);
+
+/*
+ * Send a signal to processes; bytes is the whole request, any bytes that are a
+ * map. control_signal.c
+ */
+void control_do_signal(struct control_client *client, const uint8_t *bytes,
+    size_t len);
+
 /*
  * Carry out quarantine or fault; bytes is the whole request, any bytes that
  * are a map. control_failure.c
  */
 void control_do_failure(struct control_client *client,
     enum control_command command, const uint8_t *bytes, size_t len);
+
+/*
+ * Let another program take the supervisor's place; the client is answered by
+ * that one, or when it is refused. bytes as above. reexec.c
+ */
+void control_do_reexec(struct control_client *client, const uint8_t *bytes,
+    size_t len);
 
 /*
  * Answer a client whose pending command has come to its end, one way or the

@@ -77,7 +77,7 @@ control_begin_ok(struct control_client *client, const char *key)
 	return start;
 }
 
-static void
+void
 control_answer_count(struct control_client *client, unsigned count)
 {
 	size_t start = control_begin_ok(client, "count");

@@ -12,6 +12,7 @@
 
 #include "control.h"
 #include "control_client.h"
+#include "control_scale.h"
 #include "ipc/buf.h"
 #include "ipc/err.h"
 #include "ipc/log.h"
@@ -19,9 +20,11 @@
 #include "supervisor.h"
 
 enum {
-	CONTROL_CLIENT_MAX = 64,
+	CONTROL_CLIENT_MAX = 256,
 	CONTROL_FINISH_MS = 1000,
 	CONTROL_PAUSE_MS = 100,
+	CONTROL_GRACE_MS = 200, /* to ask, while others wait for room */
+	CONTROL_READ_MS = 1000, /* to read the answer, likewise */
 };
 
 static void
@@ -61,6 +64,18 @@ control_dispatch(struct control_client *client, enum control_command command,
 	case CONTROL_RELOAD:
 		control_do_reload(client);
 		break;
+	case CONTROL_PLAN:
+		control_do_plan(client);
+		break;
+	case CONTROL_SCALE:
+		control_do_scale(client, bytes, len);
+		break;
+	case CONTROL_SIGNAL:
+		control_do_signal(client, bytes, len);
+		break;
+	case CONTROL_REEXEC:
+		control_do_reexec(client, bytes, len);
+		break;
 	case CONTROL_WAIT:
 		client->pending = CONTROL_WAIT;
 		supervise_changed(client->server->sup);
@@ -97,9 +112,10 @@ control_request_parse(struct control_client *client, const uint8_t *bytes,
 	if (mp_map_find(bytes, len, "cmd", &value) &&
 	    mp_get_str(&value, &text, &text_len) == 0)
 		command = control_command_find(text, text_len);
-	if (mp_map_find(bytes, len, "service", &value) &&
-	    mp_get_str(&value, &text, &text_len) == 0) {
-		if (text_len >= sizeof(goal->service) ||
+	if (mp_map_find(bytes, len, "service", &value)) {
+		/* What is no name must not stand for all services. */
+		if (mp_get_str(&value, &text, &text_len) < 0 || text_len == 0 ||
+		    text_len >= sizeof(goal->service) ||
 		    memchr(text, '\0', text_len) != NULL) {
 			control_answer_errorf(client, "no such service");
 			return;
@@ -110,6 +126,10 @@ control_request_parse(struct control_client *client, const uint8_t *bytes,
 	    mp_get_uint(&value, &instance) == 0)
 		goal->instance =
 		    instance > UINT32_MAX ? UINT32_MAX : (unsigned)instance;
+	if (mp_map_find(bytes, len, "args", &value) &&
+	    mp_map_find(value.pos, (size_t)(value.end - value.pos), "force",
+		&value))
+		(void)mp_get_bool(&value, &goal->is_forced);
 	control_dispatch(client, command, bytes, len);
 }
 
@@ -206,41 +226,53 @@ control_is_allowed(int fd)
 	return cred.uid == 0 || cred.uid == geteuid();
 }
 
+/* Has one that waits for nothing had its time to ask, or to read? */
+static bool
+control_is_slow(const struct control_client *client, int64_t now_us)
+{
+	int64_t grace_ms =
+	    client->is_answered ? CONTROL_READ_MS : CONTROL_GRACE_MS;
+
+	return client->timer.due_us - now_us <=
+	       (CONTROL_SILENCE_MS - grace_ms) * 1000;
+}
+
 /*
- * The oldest one that has not asked anything yet has to go, so that silent
- * clients never keep an operator out.
+ * The oldest one that has not asked anything, or does not read the answer, has
+ * to go, so that nobody keeps an operator out. Returns false when there is no
+ * room now, but will be.
  */
 static bool
 control_server_make_room(struct control_server *server)
 {
+	int64_t now_us = loop_now_us(server->sup->loop);
 	struct control_client *client;
+	bool is_any = false;
 
 	if (server->client_count < CONTROL_CLIENT_MAX)
 		return true;
-	TAILQ_FOREACH (client, &server->clients, link) {
-		if (client->is_answered ||
-		    client->pending != CONTROL_COMMAND_COUNT)
+	for (client = TAILQ_FIRST(&server->clients); client != NULL;
+	     client = TAILQ_NEXT(client, link)) {
+		if (client->pending != CONTROL_COMMAND_COUNT)
+			continue;
+		is_any = true;
+		if (!control_is_slow(client, now_us))
 			continue;
 		control_client_free(&client);
 		return true;
 	}
-	return false;
+	return !is_any;
 }
 
-static void
+struct control_client *
 control_server_add(struct control_server *server, int fd)
 {
-	struct loop *loop = server->sup->loop;
 	struct control_client *client;
 
-	if (!control_is_allowed(fd) || !control_server_make_room(server)) {
-		close(fd);
-		return;
-	}
 	client = calloc(1, sizeof(*client));
 	if (client == NULL) {
 		close(fd);
-		return;
+		return NULL;
 	}
 	client->server = server;
 	client->pending = CONTROL_COMMAND_COUNT;
@@ -248,13 +280,41 @@ control_server_add(struct control_server *server, int fd)
 	client->timer.fn = control_client_on_timer;
 	TAILQ_INSERT_TAIL(&server->clients, client, link);
 	server->client_count++;
-	if (loop_io_add(loop, &client->io, fd, EPOLLIN, NULL) < 0) {
+	if (loop_io_add(server->sup->loop, &client->io, fd, EPOLLIN, NULL) <
+	    0) {
 		close(fd);
 		control_client_free(&client);
+	}
+	return client;
+}
+
+static void
+control_server_accept(struct control_server *server, int fd)
+{
+	struct loop *loop = server->sup->loop;
+	struct control_client *client;
+
+	/* All wait for something, for as long as it takes. */
+	if (!control_is_allowed(fd) ||
+	    server->client_count >= CONTROL_CLIENT_MAX) {
+		close(fd);
 		return;
 	}
-	loop_timer_set(loop, &client->timer,
-	    loop_now_us(loop) + CONTROL_SILENCE_MS * 1000LL);
+	client = control_server_add(server, fd);
+	if (client != NULL)
+		loop_timer_set(loop, &client->timer,
+		    loop_now_us(loop) + CONTROL_SILENCE_MS * 1000LL);
+}
+
+/* Those in the backlog wait a while. */
+static void
+control_server_pause(struct control_server *server)
+{
+	struct loop *loop = server->sup->loop;
+
+	loop_io_set(loop, &server->io, 0);
+	loop_timer_set(loop, &server->pause,
+	    loop_now_us(loop) + CONTROL_PAUSE_MS * 1000LL);
 }
 
 static void
@@ -266,19 +326,21 @@ control_server_on_io(struct loop_io *io, uint32_t events)
 
 	(void)events;
 	for (int i = 0; i < CONTROL_CLIENT_MAX; i++) {
+		if (!control_server_make_room(server)) {
+			control_server_pause(server);
+			return;
+		}
 		fd = accept4(server->sock, NULL, NULL,
 		    SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd < 0)
 			break;
-		control_server_add(server, fd);
+		control_server_accept(server, fd);
 	}
 	if (fd >= 0 || errno == EAGAIN || errno == EINTR ||
 	    errno == ECONNABORTED)
 		return;
-	/* Without descriptors to spare, those in the backlog wait a while. */
-	loop_io_set(server->sup->loop, &server->io, 0);
-	loop_timer_set(server->sup->loop, &server->pause,
-	    loop_now_us(server->sup->loop) + CONTROL_PAUSE_MS * 1000LL);
+	/* There are no descriptors to spare. */
+	control_server_pause(server);
 }
 
 static void

@@ -31,6 +31,10 @@ int control_server_init(struct control_server *server, struct supervise *sup,
     int sock, struct err *err_r);
 void control_server_fini(struct control_server *server);
 
+/* A client on fd, which is owned, or closed when NULL is returned. */
+struct control_client *control_server_add(struct control_server *server,
+    int fd);
+
 /* A state has changed: answer those who wait for it. */
 void control_server_step(struct control_server *server);
 

@@ -6,6 +6,7 @@
 
 #include "conf/conf.h"
 #include "control_client.h"
+#include "control_scale.h"
 #include "instance.h"
 #include "ipc/buf.h"
 #include "ipc/lifeline.h"
@@ -61,8 +62,8 @@ control_check_instance(const struct control_client *client,
 	if (client->pending == CONTROL_DRAIN ||
 	    client->pending == CONTROL_UNDRAIN)
 		return control_check_drain(client, inst, text);
-	/* Ready it was, if an operator has drained it since. */
-	if (state == STATE_DRAINING && inst->drain == DRAIN_OPERATOR)
+	/* Ready it was, if it has been drained since. */
+	if (instance_drains_for_now(inst))
 		state = STATE_READY;
 	if (state == STATE_READY &&
 	    (client->pending == CONTROL_START ||
@@ -91,6 +92,8 @@ control_check_service(const struct control_client *client,
 {
 	int rc, result = 1;
 
+	if (client->pending == CONTROL_STOP && svc->leave == LEAVE_DOWN)
+		return 0;
 	/* It would not come to its end by waiting. */
 	if (client->pending == CONTROL_STOP && svc->is_wanted) {
 		buf_printf(text, "%s: was started again\n", svc->name);
@@ -109,8 +112,7 @@ control_check_service(const struct control_client *client,
 		if (!control_has(&client->goal, svc->instances[i]))
 			continue;
 		/* A reload takes those away. */
-		if (client->pending != CONTROL_STOP &&
-		    i >= svc->conf->instances)
+		if (client->pending != CONTROL_STOP && i >= svc->scale)
 			break;
 		rc = control_check_instance(client, svc->instances[i], text);
 		if (rc == 0)
@@ -137,7 +139,7 @@ control_check_goal(const struct control_client *client, struct buf *text)
 		return client->pending == CONTROL_STOP ? 1 : -1;
 	}
 	TAILQ_FOREACH (svc, &services->all, link) {
-		if (!svc->is_wanted)
+		if (!svc->is_wanted || svc->is_asleep)
 			continue;
 		rc = control_check_service(client, svc, text);
 		if (rc == 0)
@@ -200,10 +202,17 @@ control_client_step(struct control_client *client)
 		control_answer_errorf(client, "the supervisor is stopping");
 		return;
 	}
+	if (client->pending == CONTROL_REEXEC) {
+		if (!reexec_is_pending(&sup->reexec))
+			control_answer_ok(client);
+		return;
+	}
 	if (client->pending == CONTROL_WAIT)
 		rc = control_check_wait(client, &text);
 	else if (client->pending == CONTROL_RELOAD)
 		rc = control_check_reload(client, &text);
+	else if (client->pending == CONTROL_SCALE)
+		rc = control_check_scale(client, &text);
 	else
 		rc = control_check_goal(client, &text);
 	if (rc > 0 && client->pending == CONTROL_RELOAD)

@@ -12,6 +12,7 @@
 #include "ipc/buf.h"
 #include "ipc/lifeline.h"
 #include "ipc/log.h"
+#include "keep.h"
 #include "supervisor.h"
 
 enum {
@@ -249,4 +250,57 @@ crash_casualties_end(struct supervise *sup,
 
 	if (crash != NULL && feed_is_open(&sup->logger.feed))
 		crash_finish(crash);
+}
+
+static const struct keep_field crash_fields[] = {
+	KEEP_FIELD(KEEP_INT, crash, due_us),
+	KEEP_FIELD(KEEP_CHARS, crash, id),
+	KEEP_FIELD(KEEP_CHARS, crash, service),
+	KEEP_FIELD(KEEP_UINT, crash, index),
+	KEEP_FIELD(KEEP_UINT, crash, generation),
+	KEEP_FIELD(KEEP_UINT, crash, stream),
+	KEEP_FIELD(KEEP_BUF, crash, facts),
+	KEEP_FIELD(KEEP_BUF, crash, requests),
+	KEEP_FIELD(KEEP_UINT, crash, listed),
+	KEEP_FIELD(KEEP_UINT, crash, total),
+};
+
+void
+keep_save_crashes(const struct supervise *sup, struct keep_out *out)
+{
+	const struct crashes *crashes = &sup->failures.crashes;
+	const struct crash *crash;
+
+	mp_put_array(&out->bytes, 1 + crashes->count);
+	mp_put_uint(&out->bytes, crashes->oom_known);
+	TAILQ_FOREACH (crash, &crashes->pending, link)
+		keep_put(out, crash_fields, KEEP_COUNT(crash_fields), crash);
+}
+
+int
+keep_load_crashes(struct supervise *sup, struct keep_in *in,
+    struct mp_reader *reader)
+{
+	struct crashes *crashes = &sup->failures.crashes;
+	struct crash *crash;
+	uint32_t count;
+
+	if (keep_get_array(in, reader, &count) < 0 || count == 0 ||
+	    keep_get_uint(in, reader, &crashes->oom_known) < 0)
+		return keep_bad(in, "crashes");
+	for (; count > 1; count--) {
+		crash = calloc(1, sizeof(*crash));
+		if (crash == NULL)
+			return keep_bad(in, "crashes");
+		crash->crashes = crashes;
+		TAILQ_INSERT_TAIL(&crashes->pending, crash, link);
+		crashes->count++;
+		if (keep_get(in, reader, crash_fields, KEEP_COUNT(crash_fields),
+			crash) < 0)
+			return -1;
+	}
+	crash = TAILQ_FIRST(&crashes->pending);
+	if (crash != NULL)
+		loop_timer_set(sup->loop, &crashes->timer, crash->due_us);
+	return 0;
 }

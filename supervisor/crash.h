@@ -56,6 +56,8 @@ struct crashes {
 	struct loop_timer timer; /* one, lest many deaths need many timers */
 	unsigned count;
 	int oom_fd;         /* owned; -1: this system does not tell */
+	uint64_t oom_count; /* as last read, at oom_us of the loop */
+	int64_t oom_us;
 	uint64_t oom_known; /* kills that were there, or found their victim */
 };
 

@@ -73,10 +73,24 @@ crash_oom_read(int fd)
 	return crash_oom_parse(text);
 }
 
-uint64_t
-crash_oom_count(const struct supervise *sup)
+static uint64_t
+oom_count_now(struct supervise *sup)
 {
-	return crash_oom_read(sup->failures.crashes.oom_fd);
+	struct crashes *crashes = &sup->failures.crashes;
+
+	crashes->oom_count = crash_oom_read(crashes->oom_fd);
+	crashes->oom_us = loop_now_us(sup->loop);
+	return crashes->oom_count;
+}
+
+uint64_t
+crash_oom_count(struct supervise *sup)
+{
+	const struct crashes *crashes = &sup->failures.crashes;
+
+	/* Many start in one turn, and the kernel takes its time to tell. */
+	return crashes->oom_us == loop_now_us(sup->loop) ? crashes->oom_count
+							 : oom_count_now(sup);
 }
 
 bool
@@ -88,7 +102,7 @@ crash_is_oom(struct supervise *sup, int status, uint64_t count_at_start,
 
 	if (is_asked || !WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
 		return false;
-	count = crash_oom_count(sup);
+	count = oom_count_now(sup);
 	if (count <= count_at_start || count <= crashes->oom_known)
 		return false;
 	/* Those from before the start had other victims. */

@@ -23,8 +23,8 @@ uint64_t crash_oom_read(int fd);
 /* The counter among the lines of such a file; 0 when it is not there. Pure. */
 uint64_t crash_oom_parse(const char *text);
 
-/* The counter now; to be kept with a process when it is started. */
-uint64_t crash_oom_count(const struct supervise *sup);
+/* The counter in this turn; to be kept with a process when it is started. */
+uint64_t crash_oom_count(struct supervise *sup);
 
 /*
  * Was an end such a kill? It was when it is a SIGKILL, nobody here has asked

@@ -7,6 +7,7 @@
 
 #include "instance.h"
 #include "ipc/log.h"
+#include "keep.h"
 #include "service.h"
 #include "supervisor.h"
 
@@ -266,4 +267,53 @@ fault_send(struct supervise *sup)
 		if (fault->index == 0 && left_ms > 0)
 			fault_tell_router(fault, fault->route.kind, left_ms);
 	}
+}
+
+static const struct keep_field fault_fields[] = {
+	KEEP_FIELD(KEEP_TIMER, fault, timer),
+	KEEP_FIELD(KEEP_CHARS, fault, service),
+	KEEP_FIELD(KEEP_UINT, fault, index),
+	KEEP_FIELD(KEEP_UINT, fault, generation),
+	KEEP_FIELD(KEEP_INT, fault, pid),
+	KEEP_FIELD(KEEP_UINT, fault, route.kind),
+	KEEP_FIELD(KEEP_UINT, fault, route.value),
+	KEEP_FIELD(KEEP_UINT, fault, route.percent),
+	KEEP_FIELD(KEEP_UINT, fault, route.for_ms),
+};
+
+void
+keep_save_faults(const struct supervise *sup, struct keep_out *out)
+{
+	const struct faults *faults = &sup->failures.faults;
+	const struct fault *fault;
+
+	mp_put_array(&out->bytes, faults->count);
+	LIST_FOREACH (fault, &faults->all, link)
+		keep_put(out, fault_fields, KEEP_COUNT(fault_fields), fault);
+}
+
+int
+keep_load_faults(struct supervise *sup, struct keep_in *in,
+    struct mp_reader *reader)
+{
+	struct faults *faults = &sup->failures.faults;
+	struct fault *fault;
+	uint32_t count;
+
+	if (keep_get_array(in, reader, &count) < 0)
+		return -1;
+	for (; count > 0; count--) {
+		fault = calloc(1, sizeof(*fault));
+		if (fault == NULL)
+			return keep_bad(in, "faults");
+		fault->faults = faults;
+		fault->timer.fn = fault_on_timer;
+		LIST_INSERT_HEAD(&faults->all, fault, link);
+		faults->count++;
+		if (keep_get(in, reader, fault_fields, KEEP_COUNT(fault_fields),
+			fault) < 0)
+			return -1;
+		fault->route.service = fault->service;
+	}
+	return 0;
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "ipc/err.h"
+#include "keep.h"
 
 struct feed_packet {
 	TAILQ_ENTRY(feed_packet) link;
@@ -209,5 +210,75 @@ feed_open(struct feed *feed, int sock, struct err *err_r)
 	if (loop_io_add(feed->loop, &feed->io, sock, EPOLLIN, err_r) < 0)
 		return -1;
 	feed->sock = sock;
+	return 0;
+}
+
+void
+feed_save(const struct feed *feed, struct keep_out *out)
+{
+	const struct feed_packet *packet;
+	uint32_t count = 0;
+
+	TAILQ_FOREACH (packet, &feed->queue, link)
+		count++;
+	mp_put_array(&out->bytes, 2 + 2 * count);
+	keep_put_fd(out, feed->sock);
+	mp_put_bool(&out->bytes, feed->failed.is_queued);
+	TAILQ_FOREACH (packet, &feed->queue, link) {
+		mp_put_bin(&out->bytes, packet->bytes, packet->len);
+		keep_put_fd(out, packet->fd);
+	}
+}
+
+static int
+feed_load_packet(struct feed *feed, struct keep_in *in,
+    struct mp_reader *reader)
+{
+	struct feed_packet *packet;
+	const uint8_t *bytes;
+	size_t len;
+
+	if (keep_get_bytes(in, reader, &bytes, &len) < 0)
+		return -1;
+	packet = malloc(sizeof(*packet) + len);
+	if (packet == NULL) {
+		err_set_errno(&in->err, "lifeline");
+		return -1;
+	}
+	packet->len = len;
+	if (len > 0)
+		memcpy(packet->bytes, bytes, len);
+	if (keep_get_fd(in, reader, &packet->fd) < 0) {
+		free(packet);
+		return -1;
+	}
+	TAILQ_INSERT_TAIL(&feed->queue, packet, link);
+	feed->queued += sizeof(*packet) + len;
+	return 0;
+}
+
+int
+feed_load(struct feed *feed, struct keep_in *in, struct mp_reader *reader)
+{
+	bool is_failed;
+	uint32_t count;
+	int sock;
+
+	if (keep_get_array(in, reader, &count) < 0 || count % 2 != 0 ||
+	    count < 2 || keep_get_fd(in, reader, &sock) < 0 ||
+	    mp_get_bool(reader, &is_failed) < 0)
+		return keep_bad(in, "lifeline");
+	if (sock >= 0 && feed_open(feed, sock, &in->err) < 0) {
+		close(sock);
+		return -1;
+	}
+	for (; count > 2; count -= 2) {
+		if (feed_load_packet(feed, in, reader) < 0)
+			return -1;
+	}
+	if (!TAILQ_EMPTY(&feed->queue))
+		loop_io_set(feed->loop, &feed->io, EPOLLIN | EPOLLOUT);
+	if (is_failed)
+		feed_fail(feed, "lifeline lost");
 	return 0;
 }

@@ -25,6 +25,9 @@ enum {
 };
 
 struct feed_packet;
+struct keep_in;
+struct keep_out;
+struct mp_reader;
 
 struct feed_handler {
 	/* A message from the other side; borrowed until return. */
@@ -60,6 +63,10 @@ bool feed_is_open(const struct feed *feed);
 
 /* Drop what still waits: what follows makes all of it out of date. */
 void feed_forget(struct feed *feed);
+
+/* The socket and what waits, across an exec; see keep.h. */
+void feed_save(const struct feed *feed, struct keep_out *out);
+int feed_load(struct feed *feed, struct keep_in *in, struct mp_reader *reader);
 
 /* Send a message with an optional fd (-1: none), which stays the caller's. */
 void feed_send(struct feed *feed, const struct lifeline_msg *msg, int fd);

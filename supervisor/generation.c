@@ -3,6 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "keep.h"
+#include "supervisor.h"
+
 struct generation_name {
 	LIST_ENTRY(generation_name) link;
 	uint64_t last;
@@ -88,4 +91,46 @@ generations_take(struct generations *generations, const char *name)
 		last = entry->last;
 	generations_forget(generations, entry);
 	return last;
+}
+
+void
+keep_save_generations(const struct supervise *sup, struct keep_out *out)
+{
+	const struct generations *gone = &sup->services.gone;
+	const struct generation_name *entry;
+
+	mp_put_array(&out->bytes, (uint32_t)(1 + 2 * gone->count));
+	mp_put_uint(&out->bytes, gone->floor);
+	LIST_FOREACH (entry, &gone->names, link) {
+		mp_put_cstr(&out->bytes, entry->name);
+		mp_put_uint(&out->bytes, entry->last);
+	}
+}
+
+int
+keep_load_generations(struct supervise *sup, struct keep_in *in,
+    struct mp_reader *reader)
+{
+	struct generations *gone = &sup->services.gone;
+	uint64_t last, floor;
+	uint32_t count;
+	char *name;
+
+	if (keep_get_array(in, reader, &count) < 0 || count % 2 != 1 ||
+	    keep_get_uint(in, reader, &floor) < 0)
+		return keep_bad(in, "generations");
+	for (; count > 1; count -= 2) {
+		if (keep_get_text(in, reader, &name) < 0)
+			return -1;
+		if (name == NULL || keep_get_uint(in, reader, &last) < 0) {
+			free(name);
+			return keep_bad(in, "generations");
+		}
+		generations_keep(gone, name, last);
+		free(name);
+	}
+	/* Last: what is not above it need not be remembered. */
+	if (gone->floor < floor)
+		gone->floor = floor;
+	return 0;
 }

@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "conf/conf.h"
+#include "instance_limits.h"
+#include "instance_probe.h"
 #include "ipc/lifeline.h"
 #include "ipc/log.h"
 #include "launch_env.h"
@@ -25,13 +27,6 @@ instance_on_timer(struct loop_timer *timer)
 		instance_handle(inst, INSTANCE_EV_TIMER);
 }
 
-static void
-instance_on_report(struct loop_io *io, uint32_t events)
-{
-	(void)events;
-	instance_read_report(loop_owner(io, struct instance, report));
-}
-
 struct instance *
 instance_new(struct service *service, unsigned index)
 {
@@ -46,22 +41,9 @@ instance_new(struct service *service, unsigned index)
 	inst->conf = service->conf;
 	inst->timer.fn = instance_on_timer;
 	inst->watchdog.fn = instance_on_watchdog;
-	inst->report.fn = instance_on_report;
 	inst->report.fd = -1;
 	LIST_INIT(&inst->streams);
 	return inst;
-}
-
-void
-instance_close_report(struct instance *inst)
-{
-	int fd = inst->report.fd;
-
-	if (fd < 0)
-		return;
-	loop_io_drop(inst->service->sup->loop, &inst->report);
-	close(fd);
-	inst->report.fd = -1;
 }
 
 void
@@ -72,21 +54,24 @@ instance_free(struct instance **instp)
 	if (inst == NULL)
 		return;
 	*instp = NULL;
-	instance_close_report(inst);
 	loop_timer_drop(inst->service->sup->loop, &inst->timer);
 	loop_timer_drop(inst->service->sup->loop, &inst->watchdog);
+	instance_close_report(inst);
+	instance_probe_end(inst);
 	services_set_pid(&inst->service->sup->services, inst, 0);
 	streams_disown(&inst->streams);
 	backoff_fini(&inst->backoff);
+	instance_unsay(inst);
 	free(inst->reason);
-	free(inst->status);
 	free(inst);
 }
 
 unsigned
 instance_state(const struct instance *inst)
 {
-	return inst->state == INSTANCE_WAITING ? STATE_STARTING : inst->state;
+	if (inst->state == INSTANCE_WAITING)
+		return inst->service->is_vain ? STATE_STOPPED : STATE_STARTING;
+	return inst->state;
 }
 
 int64_t
@@ -127,15 +112,23 @@ instance_clear_reason(struct instance *inst)
 static const char *
 instance_cause(const struct instance *inst, char *text, size_t size)
 {
-	const struct service *blocker = NULL;
-
-	if (inst->state == INSTANCE_WAITING)
-		blocker = service_blocker(inst->service);
-	if (blocker != NULL) {
-		snprintf(text, size, "waits for %s", blocker->name);
+	if (inst->state == INSTANCE_WAITING &&
+	    service_wait_text(inst->service, text, size) != NULL)
 		return text;
-	}
+	if (inst->service->is_asleep && inst->pid == 0 &&
+	    inst->service->sleep_why != NULL)
+		return inst->service->sleep_why;
 	return inst->reason != NULL ? inst->reason : "";
+}
+
+/* Does it start with the next request, if not before? */
+static bool
+instance_is_asleep(const struct instance *inst)
+{
+	const struct service *svc = inst->service;
+
+	return svc->is_asleep && svc->conf->idle_stop_ms > 0 &&
+	       !inst->is_beside && inst->index <= svc->scale;
 }
 
 void
@@ -160,6 +153,7 @@ instance_tell(const struct instance *inst)
 		tell->retry_ms = (uint64_t)(left_us + 999) / 1000;
 	tell->reason = instance_cause(inst, text, sizeof(text));
 	tell->is_beside = inst->is_beside;
+	tell->is_asleep = instance_is_asleep(inst);
 	tell->death = inst->death;
 	tell->restarts = inst->backoff.ring_count;
 	tell->restart_limit = inst->conf->restart_limit.count;
@@ -177,6 +171,7 @@ instance_set_state(struct instance *inst, unsigned state)
 		loop_timer_drop(inst->service->sup->loop, &inst->watchdog);
 	inst->state = state;
 	inst->since = time(NULL);
+	instance_probe(inst);
 	instance_tell(inst);
 	supervise_changed(inst->service->sup);
 }
@@ -189,6 +184,7 @@ instance_kill_group(const struct instance *inst)
 		return;
 	(void)kill(-inst->pid, SIGKILL);
 	(void)kill(inst->pid, SIGKILL);
+	instance_cgroup_kill(inst);
 }
 
 /*
@@ -206,11 +202,13 @@ static void
 instance_term(struct instance *inst, bool is_overdue)
 {
 	const struct conf_service *conf = inst->conf;
+	char why[INSTANCE_HEALTH_MAX];
 
 	inst->is_overdue = is_overdue && inst->state == STATE_STARTING;
 	if (inst->is_overdue)
-		instance_set_reason(inst, "not ready within %lld ms",
-		    (long long)conf->ready_timeout_ms);
+		instance_set_reason(inst, "not ready within %lld ms%s",
+		    (long long)conf->ready_timeout_ms,
+		    instance_unready_text(inst, why, sizeof(why)));
 	else if (is_overdue)
 		instance_set_reason(inst,
 		    "said that it stops, did not end within %lld ms",
@@ -275,6 +273,16 @@ instance_carry_out(struct instance *inst, enum instance_action action,
 		instance_clear_reason(inst);
 }
 
+/* It starts in its turn. */
+static void
+instance_queue(struct instance *inst)
+{
+	inst->goal = INSTANCE_GOAL_UP;
+	loop_timer_drop(inst->service->sup->loop, &inst->timer);
+	service_mark_new(inst->service);
+	instance_set_state(inst, INSTANCE_WAITING);
+}
+
 void
 instance_handle(struct instance *inst, enum instance_event event)
 {
@@ -283,6 +291,11 @@ instance_handle(struct instance *inst, enum instance_event event)
 
 	if (step.action == INSTANCE_DO_NOTHING)
 		return;
+	if (step.action == INSTANCE_DO_SPAWN && !inst->is_beside &&
+	    service_lacks_required(inst->service)) {
+		instance_queue(inst);
+		return;
+	}
 	if (step.action == INSTANCE_DO_SPAWN) {
 		inst->state = STATE_STARTING;
 		instance_spawn(inst);
@@ -296,7 +309,8 @@ instance_handle(struct instance *inst, enum instance_event event)
 void
 instance_ready(struct instance *inst)
 {
-	if (inst->state != STATE_STARTING || inst->pid == 0)
+	if (inst->state != STATE_STARTING || inst->pid == 0 ||
+	    inst->conf->kind == CONF_KIND_ONESHOT)
 		return;
 	inst->ready_us = instance_now_us(inst);
 	instance_clear_reason(inst);
@@ -306,14 +320,25 @@ instance_ready(struct instance *inst)
 	    (unsigned long long)inst->generation);
 	instance_handle(inst, INSTANCE_EV_READY);
 	instance_watch(inst);
+	service_load_ready(inst->service);
+}
+
+/* Is its process of no use any more, once it has finished what it has? */
+static bool
+instance_must_end(const struct instance *inst)
+{
+	return inst->state == STATE_STOPPING ||
+	       (inst->drain == DRAIN_LEAVING && inst->stale != STALE_NOT);
 }
 
 void
 instance_up(struct instance *inst)
 {
 	if (inst->pid != 0) {
-		inst->goal = inst->state == STATE_STOPPING ? INSTANCE_GOAL_AGAIN
-							   : INSTANCE_GOAL_UP;
+		inst->goal = instance_must_end(inst) ? INSTANCE_GOAL_AGAIN
+						     : INSTANCE_GOAL_UP;
+		if (inst->goal == INSTANCE_GOAL_UP)
+			instance_stay(inst);
 		return;
 	}
 	if (service_has_successor(inst))
@@ -354,6 +379,18 @@ instance_again(struct instance *inst)
 	}
 	inst->goal = INSTANCE_GOAL_AGAIN;
 	instance_handle(inst, INSTANCE_EV_DOWN);
+}
+
+void
+instance_set_conf(struct instance *inst, const struct conf_service *conf)
+{
+	const struct conf_service *old = inst->conf;
+
+	inst->conf = conf;
+	if (conf == old)
+		return;
+	instance_probe_applied(inst, old);
+	instance_apply_limits(inst, old);
 }
 
 void

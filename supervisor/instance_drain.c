@@ -1,12 +1,9 @@
-/* instance_drain: an instance that gets no new requests; hangs, watchdog. */
+/* instance_drain: an instance that gets no new requests; hangs. */
 #include "instance.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "conf/conf.h"
+#include "instance_probe.h"
 #include "ipc/log.h"
-#include "notify.h"
 #include "service.h"
 #include "supervisor.h"
 
@@ -27,6 +24,15 @@ instance_begin_drain(struct instance *inst, enum instance_drain drain)
 	inst->is_late = false;
 	instance_handle(inst, INSTANCE_EV_DRAIN);
 	inst->drain = drain;
+	instance_probe(inst);
+}
+
+bool
+instance_drains_for_now(const struct instance *inst)
+{
+	return inst->state == STATE_DRAINING &&
+	       (inst->drain == DRAIN_OPERATOR ||
+		   inst->drain == DRAIN_UNHEALTHY);
 }
 
 void
@@ -37,7 +43,8 @@ instance_drain(struct instance *inst)
 		inst->is_late = false;
 		instance_handle(inst, INSTANCE_EV_DRAIN);
 	}
-	if (inst->state != STATE_READY)
+	/* What its probe has drained, it can now not bring back alone. */
+	if (inst->state != STATE_READY && inst->drain != DRAIN_UNHEALTHY)
 		return;
 	instance_log(inst, "drained by an operator");
 	instance_set_reason(inst, "drained by an operator");
@@ -50,7 +57,33 @@ instance_undrain(struct instance *inst)
 {
 	if (inst->state != STATE_DRAINING || inst->drain != DRAIN_OPERATOR)
 		return;
+	if (instance_is_unwell(inst)) {
+		instance_set_reason(inst, "unhealthy since it was drained");
+		instance_log(inst, "drained until it is healthy again");
+		inst->drain = DRAIN_UNHEALTHY;
+		supervise_changed(inst->service->sup);
+		return;
+	}
 	instance_log(inst, "drained no longer");
+	instance_clear_reason(inst);
+	instance_handle(inst, INSTANCE_EV_UNDRAIN);
+}
+
+void
+instance_drain_unhealthy(struct instance *inst)
+{
+	if (inst->state != STATE_READY)
+		return;
+	instance_begin_drain(inst, DRAIN_UNHEALTHY);
+	supervise_changed(inst->service->sup);
+}
+
+void
+instance_well(struct instance *inst)
+{
+	if (inst->state != STATE_DRAINING || inst->drain != DRAIN_UNHEALTHY)
+		return;
+	instance_log(inst, "healthy again, drained no longer");
 	instance_clear_reason(inst);
 	instance_handle(inst, INSTANCE_EV_UNDRAIN);
 }
@@ -67,7 +100,7 @@ instance_leave(struct instance *inst)
 		inst->state = STATE_STOPPED;
 		return;
 	}
-	if (inst->state != STATE_READY && inst->drain != DRAIN_OPERATOR) {
+	if (inst->state != STATE_READY && !instance_drains_for_now(inst)) {
 		instance_tell(inst);
 		return;
 	}
@@ -81,13 +114,62 @@ instance_leave(struct instance *inst)
 }
 
 void
+instance_retire(struct instance *inst)
+{
+	bool is_told = inst->state == STATE_READY;
+
+	if (inst->drain == DRAIN_LEAVING) {
+		inst->goal = INSTANCE_GOAL_DOWN;
+		return;
+	}
+	if (inst->state != STATE_READY && !instance_drains_for_now(inst)) {
+		instance_down(inst);
+		/* Also one that was down may be so in another way. */
+		if (inst->pid == 0)
+			instance_tell(inst);
+		return;
+	}
+	instance_log(inst, "finishes what it has, then stops");
+	instance_clear_reason(inst);
+	inst->goal = INSTANCE_GOAL_DOWN;
+	instance_begin_drain(inst, DRAIN_LEAVING);
+	if (!is_told)
+		instance_tell(inst);
+	if (inst->is_idle)
+		instance_down(inst);
+}
+
+void
+instance_stay(struct instance *inst)
+{
+	if (inst->state != STATE_DRAINING || inst->drain != DRAIN_LEAVING ||
+	    inst->is_beside)
+		return;
+	instance_log(inst, "stays");
+	if (instance_is_unwell(inst)) {
+		inst->drain = DRAIN_UNHEALTHY;
+		instance_tell(inst);
+	} else
+		instance_handle(inst, INSTANCE_EV_UNDRAIN);
+}
+
+/* It has finished: a new process follows where one is needed after all. */
+static void
+instance_left(struct instance *inst)
+{
+	if (inst->goal != INSTANCE_GOAL_AGAIN)
+		inst->goal = INSTANCE_GOAL_DOWN;
+	instance_handle(inst, INSTANCE_EV_DOWN);
+}
+
+void
 instance_idle(struct instance *inst)
 {
 	if (inst->state != STATE_DRAINING)
 		return;
 	inst->is_idle = true;
 	if (inst->drain == DRAIN_LEAVING)
-		instance_down(inst);
+		instance_left(inst);
 	supervise_changed(inst->service->sup);
 }
 
@@ -96,6 +178,7 @@ instance_on_overdue(struct instance *inst)
 {
 	switch (inst->drain) {
 	case DRAIN_OPERATOR:
+	case DRAIN_UNHEALTHY:
 		inst->is_late = !inst->is_idle;
 		supervise_changed(inst->service->sup);
 		break;
@@ -104,7 +187,7 @@ instance_on_overdue(struct instance *inst)
 			  "%lld ms, stopping it",
 		    inst->service->name, inst->index, (int)inst->pid,
 		    (long long)inst->conf->drain_timeout_ms);
-		instance_down(inst);
+		instance_left(inst);
 		break;
 	case DRAIN_HUNG:
 		instance_handle(inst, INSTANCE_EV_STUCK);
@@ -119,7 +202,7 @@ void
 instance_hung(struct instance *inst, const char *what, uint64_t age_ms)
 {
 	/* One that leaves, or has said that it stops, has its time anyway. */
-	if (inst->state != STATE_READY && inst->drain != DRAIN_OPERATOR)
+	if (inst->state != STATE_READY && !instance_drains_for_now(inst))
 		return;
 	instance_set_reason(inst, "hung: %s for %llu ms", what,
 	    (unsigned long long)age_ms);
@@ -130,85 +213,6 @@ instance_hung(struct instance *inst, const char *what, uint64_t age_ms)
 	inst->is_hung = true;
 	instance_handle(inst, INSTANCE_EV_HUNG);
 	inst->drain = DRAIN_HUNG;
+	instance_probe(inst);
 	supervise_changed(inst->service->sup);
-}
-
-void
-instance_watch(struct instance *inst)
-{
-	struct loop *loop = inst->service->sup->loop;
-
-	if (inst->watchdog_us > 0 && inst->drain != DRAIN_SELF &&
-	    (inst->state == STATE_READY || inst->state == STATE_DRAINING))
-		loop_timer_set(loop, &inst->watchdog,
-		    instance_now_us(inst) + inst->watchdog_us);
-	else
-		loop_timer_drop(loop, &inst->watchdog);
-}
-
-void
-instance_on_watchdog(struct loop_timer *timer)
-{
-	struct instance *inst = loop_owner(timer, struct instance, watchdog);
-
-	instance_set_reason(inst, "watchdog: silent for %lld ms",
-	    (long long)inst->watchdog_us / 1000);
-	instance_handle(inst, INSTANCE_EV_STUCK);
-}
-
-static void
-instance_alive(struct instance *inst, const struct notify_msg *msg)
-{
-	if ((msg->flags & NOTIFY_PERIOD) != 0)
-		inst->watchdog_us = msg->watchdog_us;
-	if ((msg->flags & (NOTIFY_PERIOD | NOTIFY_WATCHDOG)) != 0)
-		instance_watch(inst);
-	if ((msg->flags & NOTIFY_TRIGGER) != 0 &&
-	    (inst->state == STATE_READY || inst->state == STATE_DRAINING)) {
-		instance_set_reason(inst, "watchdog: triggered by itself");
-		instance_handle(inst, INSTANCE_EV_STUCK);
-	}
-}
-
-/* It says that it stops: told twice, its time does not begin again. */
-static void
-instance_stops(struct instance *inst)
-{
-	if (inst->state == STATE_DRAINING && inst->drain != DRAIN_OPERATOR)
-		return;
-	instance_handle(inst, INSTANCE_EV_STOPPING);
-	if (inst->state != STATE_DRAINING)
-		return;
-	instance_clear_reason(inst);
-	inst->drain = DRAIN_SELF;
-	/* Bound by stop_timeout; few go on to speak while they clean up. */
-	instance_watch(inst);
-	supervise_changed(inst->service->sup);
-}
-
-void
-instance_linked(struct instance *inst)
-{
-	enum conf_ready ready = inst->conf->ready;
-
-	inst->is_linked = true;
-	if (ready == CONF_READY_AUTO || ready == CONF_READY_LISTEN)
-		instance_ready(inst);
-}
-
-void
-instance_notified(struct instance *inst, const struct notify_msg *msg)
-{
-	enum conf_ready ready = inst->conf->ready;
-
-	if ((msg->flags & NOTIFY_STATUS) != 0) {
-		free(inst->status);
-		inst->status = strdup(msg->status);
-	}
-	if ((msg->flags & NOTIFY_READY) != 0 &&
-	    (ready == CONF_READY_AUTO || ready == CONF_READY_NOTIFY))
-		instance_ready(inst);
-	instance_alive(inst, msg);
-	if ((msg->flags & NOTIFY_STOPPING) != 0)
-		instance_stops(inst);
 }

@@ -40,6 +40,8 @@ static const struct {
 	    { INSTANCE_DO_DOUBT, STATE_DRAINING } },
 	{ STATE_READY, INSTANCE_EV_STUCK,
 	    { INSTANCE_DO_ABORT, STATE_STOPPING } },
+	{ STATE_READY, INSTANCE_EV_UNHEALTHY,
+	    { INSTANCE_DO_TERM, STATE_STOPPING } },
 	{ STATE_READY, INSTANCE_EV_ENDED, { INSTANCE_DO_TELL, STATE_STOPPED } },
 	{ STATE_READY, INSTANCE_EV_AGAIN,
 	    { INSTANCE_DO_SPAWN, STATE_STARTING } },
@@ -60,6 +62,8 @@ static const struct {
 	{ STATE_DRAINING, INSTANCE_EV_STUCK,
 	    { INSTANCE_DO_ABORT, STATE_STOPPING } },
 	{ STATE_DRAINING, INSTANCE_EV_DOWN,
+	    { INSTANCE_DO_TERM, STATE_STOPPING } },
+	{ STATE_DRAINING, INSTANCE_EV_UNHEALTHY,
 	    { INSTANCE_DO_TERM, STATE_STOPPING } },
 	{ STATE_DRAINING, INSTANCE_EV_TIMER,
 	    { INSTANCE_DO_TERM, STATE_STOPPING } },
@@ -93,6 +97,8 @@ static const struct {
 	    { INSTANCE_DO_SPAWN, STATE_STARTING } },
 	{ STATE_BACKOFF, INSTANCE_EV_DOWN,
 	    { INSTANCE_DO_TELL, STATE_STOPPED } },
+	{ STATE_BACKOFF, INSTANCE_EV_YIELD,
+	    { INSTANCE_DO_TELL, INSTANCE_WAITING } },
 
 	{ STATE_FAILED, INSTANCE_EV_UP, { INSTANCE_DO_SPAWN, STATE_STARTING } },
 	{ STATE_FAILED, INSTANCE_EV_DOWN, { INSTANCE_DO_TELL, STATE_STOPPED } },
@@ -113,16 +119,22 @@ instance_fsm_step(unsigned state, enum instance_event event)
 
 enum instance_event
 instance_fsm_judge(unsigned state, enum instance_goal goal,
-    enum conf_restart policy, bool is_success)
+    enum conf_restart policy, enum conf_kind kind, bool is_success)
 {
 	if (goal == INSTANCE_GOAL_DOWN)
 		return INSTANCE_EV_ENDED;
 	if (goal == INSTANCE_GOAL_AGAIN)
 		return INSTANCE_EV_AGAIN;
-	if (policy == CONF_RESTART_NEVER)
-		return INSTANCE_EV_ENDED;
 	if (state == STATE_STOPPING)
 		is_success = false;
+	if (kind == CONF_KIND_ONESHOT) {
+		if (is_success)
+			return INSTANCE_EV_ENDED;
+		return policy == CONF_RESTART_NEVER ? INSTANCE_EV_LIMIT
+						    : INSTANCE_EV_RETRY;
+	}
+	if (policy == CONF_RESTART_NEVER)
+		return INSTANCE_EV_ENDED;
 	if (policy == CONF_RESTART_ON_FAILURE && is_success)
 		return INSTANCE_EV_ENDED;
 	return INSTANCE_EV_RETRY;

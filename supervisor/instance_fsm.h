@@ -15,7 +15,7 @@
 
 /* enum lifeline_state, and one that is reported as starting. */
 enum {
-	INSTANCE_WAITING = 0, /* for the services named in "after" */
+	INSTANCE_WAITING = 0, /* for its turn, in the order of services */
 };
 
 enum instance_event {
@@ -28,12 +28,14 @@ enum instance_event {
 	INSTANCE_EV_UNDRAIN,  /* it may have them again */
 	INSTANCE_EV_HUNG,     /* a request is long overdue: others may finish */
 	INSTANCE_EV_STUCK,    /* it hangs for good, or its watchdog says so */
+	INSTANCE_EV_UNHEALTHY, /* its probe has failed too often */
 	/* Its process is gone, or could not be made; as judged: */
 	INSTANCE_EV_ENDED, /* to stay so */
 	INSTANCE_EV_AGAIN, /* an operator wants a new one */
 	INSTANCE_EV_RETRY, /* a new one after a delay */
 	INSTANCE_EV_LIMIT, /* too often */
-	INSTANCE_EV_YIELD, /* another generation is about to take its place */
+	INSTANCE_EV_YIELD, /* in its turn: another generation is about to take
+			      its place, or its group restarts */
 	INSTANCE_EV_COUNT
 };
 
@@ -69,10 +71,12 @@ enum instance_goal {
 /*
  * The end of a process whose exit was a success or not, as one of ENDED,
  * AGAIN and RETRY. The caller turns RETRY into LIMIT when the backoff says so.
+ * A oneshot has done its work when it ends with success, and has failed for
+ * good (LIMIT) when it does not and is not to be started again.
  * A process that was killed since it did not become ready (state stopping,
  * goal up) has failed, however it ended.
  */
 enum instance_event instance_fsm_judge(unsigned state, enum instance_goal goal,
-    enum conf_restart policy, bool is_success);
+    enum conf_restart policy, enum conf_kind kind, bool is_success);
 
 #endif

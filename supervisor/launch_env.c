@@ -8,9 +8,13 @@
 #include <unistd.h>
 
 #include "conf/conf.h"
+#include "env_file.h"
 #include "instance.h"
+#include "ipc/err.h"
 #include "ipc/launch.h"
+#include "secret.h"
 #include "service.h"
+#include "spawn.h"
 #include "supervisor.h"
 
 /* A list that keeps the first value of each key. */
@@ -123,6 +127,7 @@ env_add_contract(struct env_list *list, const struct instance *inst)
 	    LAUNCH_PATH_ROUTER);
 	env_add(list, "%s=ipc://%s/%s", LAUNCH_ENV_SUB, run_dir,
 	    LAUNCH_PATH_ROUTER);
+	env_inherit(list, LAUNCH_ENV_RUN);
 	env_add(list, "%s=%s/%s", LAUNCH_ENV_NOTIFY, run_dir,
 	    LAUNCH_PATH_NOTIFY);
 	/* sd_watchdog_enabled(3) takes it for any process without a pid. */
@@ -134,7 +139,7 @@ env_add_contract(struct env_list *list, const struct instance *inst)
 static void
 env_add_user(struct env_list *list, const struct spawn_user *user)
 {
-	if (user->name == NULL || user->uid == geteuid()) {
+	if (user == NULL || user->uid == geteuid()) {
 		env_inherit(list, "HOME");
 		env_inherit(list, "USER");
 		env_inherit(list, "LOGNAME");
@@ -147,22 +152,97 @@ env_add_user(struct env_list *list, const struct spawn_user *user)
 	env_add(list, "SHELL=/bin/sh");
 }
 
-char **
-launch_env_new(const struct instance *inst, const struct spawn_user *user)
+/* What the process is passed: sockets and secrets. */
+static void
+env_add_passed(struct env_list *list, const struct instance *inst,
+    const struct spawn *spawn)
 {
-	const struct conf_strings *own = &inst->conf->env;
+	const struct service *svc = inst->service;
+	char path[SECRET_PATH_MAX];
+
+	if (inst->conf->secrets.count > 0) {
+		secret_path(svc->sup->rundir.path, svc->name, inst->index,
+		    (unsigned long long)inst->generation, path);
+		env_add(list, "%s=%s", LAUNCH_ENV_CREDENTIALS, path);
+	}
+	if (spawn->fd_count == 0)
+		return;
+	/* The child writes its pid over the zeroes. */
+	env_add(list, "%s=%0*d", LAUNCH_ENV_LISTEN_PID, LAUNCH_LISTEN_PID_MAX,
+	    0);
+	env_add(list, "%s=%zu", LAUNCH_ENV_LISTEN_FDS, spawn->fd_count);
+	if (spawn->fd_names != NULL)
+		env_add(list, "%s=%s", LAUNCH_ENV_LISTEN_NAMES,
+		    spawn->fd_names);
+}
+
+/* The last file wins, and in it the last line. */
+static int
+env_add_files(struct env_list *list, const struct conf_strings *files,
+    struct err *err_r)
+{
+	struct env_items items = { 0 };
+	int rc = 0;
+
+	for (size_t i = files->count; rc == 0 && i-- > 0;) {
+		rc = env_file_read(files->items[i], &items, err_r);
+		for (size_t j = items.count; rc == 0 && j-- > 0;)
+			env_add_item(list, strdup(items.items[j]));
+		env_items_fini(&items);
+	}
+	return rc;
+}
+
+/* All of ours; what we were told by our own supervisor is not for others. */
+static void
+env_inherit_all(struct env_list *list)
+{
+	for (char **item = environ; item != NULL && *item != NULL; item++) {
+		if (env_file_check_name(*item, strcspn(*item, "="), NULL) == 0)
+			env_add_item(list, strdup(*item));
+	}
+}
+
+static void
+env_add_inherited(struct env_list *list, const struct conf_strings *names,
+    bool is_all)
+{
+	for (size_t i = 0; i < names->count; i++) {
+		if (strcmp(names->items[i], "*") == 0) {
+			if (is_all)
+				env_inherit_all(list);
+		} else if (!is_all && env_file_check_name(names->items[i],
+					  strlen(names->items[i]), NULL) == 0)
+			env_inherit(list, names->items[i]);
+	}
+}
+
+char **
+launch_env_new(const struct instance *inst, const struct spawn *spawn,
+    struct err *err_r)
+{
+	const struct conf_service *conf = inst->conf;
 	struct env_list list = { 0 };
 
 	env_add_contract(&list, inst);
-	for (size_t i = 0; i < own->count; i++)
-		env_add_item(&list, strdup(own->items[i]));
-	env_add_user(&list, user);
+	env_add_passed(&list, inst, spawn);
+	for (size_t i = 0; i < conf->env.count; i++)
+		env_add_item(&list, strdup(conf->env.items[i]));
+	if (env_add_files(&list, &conf->env_files, err_r) < 0) {
+		launch_env_free(&list.items);
+		return NULL;
+	}
+	env_add_inherited(&list, &conf->env_inherit, false);
+	env_add_user(&list, spawn->user);
+	env_add_inherited(&list, &conf->env_inherit, true);
 	env_inherit(&list, "PATH");
 	env_add(&list, "PATH=%s", default_path);
 	env_inherit(&list, "LANG");
 	env_inherit(&list, "LC_ALL");
 	env_inherit(&list, "TZ");
-	if (list.is_failed)
+	if (list.is_failed) {
+		err_set(err_r, "out of memory");
 		launch_env_free(&list.items);
+	}
 	return list.items;
 }

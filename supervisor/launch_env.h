@@ -1,18 +1,24 @@
 /*
- * launch_env: the environment of a service's process, nothing inherited but
- * what is listed here: PATH, LANG, LC_ALL and TZ of the supervisor, HOME, USER,
- * LOGNAME and SHELL of the user it runs as; the variables of ipc/launch.h; and
- * the env.KEY values of its configuration, which win over the first two groups.
+ * launch_env: the environment of a service's process. Of these the first that
+ * has a variable wins: those of ipc/launch.h; env.KEY of the configuration; its
+ * env_files, the last one first; names in env_inherit; HOME, USER, LOGNAME and
+ * SHELL of the user that it runs as; all of ours with env_inherit = *; and
+ * PATH, LANG, LC_ALL and TZ of ours, which are inherited by all.
  */
 #ifndef MSVC_SUPERVISOR_LAUNCH_ENV_H
 #define MSVC_SUPERVISOR_LAUNCH_ENV_H
 
+struct err;
 struct instance;
-struct spawn_user;
+struct spawn;
 
-/* A NULL-terminated array to be launch_env_free()d, or NULL (no memory). */
-char **launch_env_new(const struct instance *inst,
-    const struct spawn_user *user);
+/*
+ * The environment of a process that is to be made: spawn has its user, and the
+ * sockets that it is passed. A NULL-terminated array to be launch_env_free()d;
+ * or NULL with err. Reads files.
+ */
+char **launch_env_new(const struct instance *inst, const struct spawn *spawn,
+    struct err *err_r);
 void launch_env_free(char ***envp);
 
 /* The ipc:// URL of an instance's present generation, into url. */

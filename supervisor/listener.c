@@ -8,15 +8,21 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "conf/conf.h"
 #include "ipc/err.h"
 #include "ipc/launch.h"
+#include "keep.h"
 #include "rundir.h"
+#include "supervisor.h"
 
 enum {
-	LISTENER_BACKLOG = 4096
+	LISTENER_BACKLOG = 4096,
+	/* For what a killed supervisor has left to be closed. */
+	LISTENER_WAIT_MS = 1000,
+	LISTENER_PAUSE_MS = 10
 };
 
 void
@@ -94,7 +100,7 @@ listener_address(int fd, char *text, size_t size)
 }
 
 static int
-listener_bind(const struct addrinfo *info)
+listener_try(const struct addrinfo *info)
 {
 	int sock, cause, on = 1;
 
@@ -113,6 +119,26 @@ listener_bind(const struct addrinfo *info)
 	close(sock);
 	errno = cause;
 	return -1;
+}
+
+/*
+ * A process with threads that was killed counts as gone a moment before the
+ * last of them has closed its files.
+ */
+static int
+listener_bind(const struct addrinfo *info, bool is_patient)
+{
+	const struct timespec pause = { .tv_nsec =
+					    LISTENER_PAUSE_MS * 1000000 };
+	int sock = listener_try(info);
+
+	for (int i = 0; is_patient && sock < 0 && errno == EADDRINUSE &&
+			i < LISTENER_WAIT_MS / LISTENER_PAUSE_MS;
+	     i++) {
+		(void)nanosleep(&pause, NULL);
+		sock = listener_try(info);
+	}
+	return sock;
 }
 
 /* Numeric addresses first: they need no name service. */
@@ -144,14 +170,14 @@ listener_resolve(const char *host, const char *port, const char *name,
 static int
 listeners_bind(struct listeners *out, const struct addrinfo *info,
     enum lifeline_listener_kind kind, bool is_sp_allowed, const char *key,
-    struct err *err_r)
+    bool is_patient, struct err *err_r)
 {
 	size_t before = out->count;
 	char address[64];
 	int sock;
 
 	for (; info != NULL; info = info->ai_next) {
-		sock = listener_bind(info);
+		sock = listener_bind(info, is_patient);
 		if (sock < 0) {
 			err_set_errno(err_r, "%s", key);
 			if (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL)
@@ -171,8 +197,8 @@ listeners_bind(struct listeners *out, const struct addrinfo *info,
 
 static int
 listeners_add_tcp(struct listeners *out, const struct listeners *before,
-    enum lifeline_listener_kind kind, const char *host, const char *port,
-    bool is_sp_allowed, struct err *err_r)
+    const struct rundir *rundir, enum lifeline_listener_kind kind,
+    const char *host, const char *port, bool is_sp_allowed, struct err *err_r)
 {
 	struct addrinfo *info;
 	char key[320];
@@ -185,7 +211,9 @@ listeners_add_tcp(struct listeners *out, const struct listeners *before,
 		return rc < 0 ? -1 : 0;
 	if (listener_resolve(host, port, key, &info, err_r) < 0)
 		return -1;
-	rc = listeners_bind(out, info, kind, is_sp_allowed, key, err_r);
+	/* Only a start may wait: a reload is in the event loop. */
+	rc = listeners_bind(out, info, kind, is_sp_allowed, key,
+	    before == NULL && rundir->was_killed, err_r);
 	freeaddrinfo(info);
 	return rc;
 }
@@ -235,8 +263,8 @@ listeners_add_admin(struct listeners *out, const struct listeners *before,
 	}
 	memcpy(host, admin, len);
 	host[len] = '\0';
-	return listeners_add_tcp(out, before, LISTENER_ADMIN, host, colon + 1,
-	    false, err_r);
+	return listeners_add_tcp(out, before, rundir, LISTENER_ADMIN, host,
+	    colon + 1, false, err_r);
 }
 
 int
@@ -249,7 +277,7 @@ listeners_open(struct listeners *out_r, const struct conf_router *router,
 	*out_r = (struct listeners){ 0 };
 	for (size_t i = 0; i < router->listen_count; i++) {
 		item = &router->listens[i];
-		if (listeners_add_tcp(out_r, before, LISTENER_PUBLIC,
+		if (listeners_add_tcp(out_r, before, rundir, LISTENER_PUBLIC,
 			item->host, item->port, item->is_sp_allowed, err_r) < 0)
 			goto fail;
 	}
@@ -262,4 +290,47 @@ listeners_open(struct listeners *out_r, const struct conf_router *router,
 fail:
 	listeners_fini(out_r);
 	return -1;
+}
+
+static const struct keep_field listener_fields[] = {
+	KEEP_FIELD(KEEP_FD, listener, fd),
+	KEEP_FIELD(KEEP_UINT, listener, kind),
+	KEEP_FIELD(KEEP_BOOL, listener, is_sp_allowed),
+	KEEP_FIELD(KEEP_TEXT, listener, key),
+	KEEP_FIELD(KEEP_CHARS, listener, address),
+};
+
+void
+keep_save_listeners(const struct supervise *sup, struct keep_out *out)
+{
+	const struct listeners *listeners = &sup->listeners;
+
+	mp_put_array(&out->bytes, (uint32_t)listeners->count);
+	for (size_t i = 0; i < listeners->count; i++)
+		keep_put(out, listener_fields, KEEP_COUNT(listener_fields),
+		    &listeners->items[i]);
+}
+
+int
+keep_load_listeners(struct supervise *sup, struct keep_in *in,
+    struct mp_reader *reader)
+{
+	struct listeners *listeners = &sup->listeners;
+	uint32_t count;
+
+	if (keep_get_array(in, reader, &count) < 0)
+		return -1;
+	listeners->items = calloc(count + 1, sizeof(*listeners->items));
+	if (listeners->items == NULL)
+		return keep_bad(in, "listeners");
+	for (uint32_t i = 0; i < count; i++) {
+		listeners->items[i].fd = -1;
+		listeners->count++;
+		if (keep_get(in, reader, listener_fields,
+			KEEP_COUNT(listener_fields), &listeners->items[i]) < 0)
+			return -1;
+		if (listeners->items[i].key == NULL)
+			return keep_bad(in, "listeners");
+	}
+	return 0;
 }

@@ -1,6 +1,7 @@
 #include "notify.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "ipc/err.h"
+#include "ipc/utf8.h"
 
 static const struct {
 	const char *line;
@@ -25,42 +27,119 @@ static const struct {
 	{ "WATCHDOG=trigger", NOTIFY_TRIGGER },
 };
 
-static const char status_key[] = "STATUS=";
-static const char period_key[] = "WATCHDOG_USEC=";
+/*
+ * copy has room for NOTIFY_STATUS_MAX + 1 bytes. What is no character that can
+ * be shown becomes "?": it goes to terminals and into JSON.
+ */
+static void
+notify_copy(char *copy, const char *text, size_t len)
+{
+	const uint8_t *at = (const uint8_t *)text;
+	size_t pos = 0, step;
+
+	while (pos < len) {
+		step = utf8_printable(at + pos, len - pos);
+		if (pos + (step > 0 ? step : 1) > NOTIFY_STATUS_MAX)
+			break;
+		if (step > 0)
+			memcpy(copy + pos, at + pos, step);
+		else
+			copy[pos] = '?';
+		pos += step > 0 ? step : 1;
+	}
+	copy[pos] = '\0';
+}
 
 static void
 notify_parse_status(const char *text, size_t len, struct notify_msg *msg_r)
 {
-	unsigned char c;
-
-	if (len > NOTIFY_STATUS_MAX)
-		len = NOTIFY_STATUS_MAX;
-	for (size_t i = 0; i < len; i++) {
-		c = (unsigned char)text[i];
-		msg_r->status[i] = c < ' ' || c == 0x7f ? '?' : text[i];
-	}
-	msg_r->status[len] = '\0';
+	notify_copy(msg_r->status, text, len);
 	msg_r->flags |= NOTIFY_STATUS;
 }
 
-/* Digits only; what is none is skipped like an unknown key. */
-static void
-notify_parse_period(const char *text, size_t len, struct notify_msg *msg_r)
+/* Digits only, cut at most; -1 for what is none: as an unknown key. */
+static int64_t
+notify_number(const char *text, size_t len, int64_t most)
 {
 	int64_t value = 0;
 
 	for (size_t i = 0; i < len; i++) {
 		if (text[i] < '0' || text[i] > '9')
-			return;
+			return -1;
 		value = value * 10 + (text[i] - '0');
-		if (value > NOTIFY_PERIOD_MAX_US)
-			value = NOTIFY_PERIOD_MAX_US;
+		if (value > most)
+			value = most;
 	}
-	if (len == 0)
+	return len > 0 ? value : -1;
+}
+
+static void
+notify_parse_period(const char *text, size_t len, struct notify_msg *msg_r)
+{
+	int64_t value = notify_number(text, len, NOTIFY_PERIOD_MAX_US);
+
+	if (value < 0)
 		return;
 	msg_r->watchdog_us = value;
 	msg_r->flags |= NOTIFY_PERIOD;
 }
+
+static void
+notify_parse_extend(const char *text, size_t len, struct notify_msg *msg_r)
+{
+	int64_t value = notify_number(text, len, NOTIFY_PERIOD_MAX_US);
+
+	if (value < 0)
+		return;
+	msg_r->extend_us = value;
+	msg_r->flags |= NOTIFY_EXTEND;
+}
+
+static void
+notify_parse_errno(const char *text, size_t len, struct notify_msg *msg_r)
+{
+	int64_t value = notify_number(text, len, INT_MAX);
+
+	if (value < 0)
+		return;
+	msg_r->error[0] = '\0';
+	if (value > 0)
+		snprintf(msg_r->error, sizeof(msg_r->error), "%s (errno %d)",
+		    strerror((int)value), (int)value);
+	msg_r->flags |= NOTIFY_ERROR;
+}
+
+static void
+notify_parse_buserror(const char *text, size_t len, struct notify_msg *msg_r)
+{
+	notify_copy(msg_r->error, text, len);
+	msg_r->flags |= NOTIFY_ERROR;
+}
+
+static void
+notify_parse_mainpid(const char *text, size_t len, struct notify_msg *msg_r)
+{
+	int64_t value = notify_number(text, len, INT_MAX);
+
+	msg_r->main_pid = value > 0 ? value : 0;
+}
+
+/* refused: as in struct notify_msg, NULL for what is welcome. */
+static const struct {
+	const char *key, *refused;
+	void (*parse)(const char *text, size_t len, struct notify_msg *msg_r);
+} keys[] = {
+	{ "STATUS=", NULL, notify_parse_status },
+	{ "WATCHDOG_USEC=", NULL, notify_parse_period },
+	{ "EXTEND_TIMEOUT_USEC=", NULL, notify_parse_extend },
+	{ "ERRNO=", NULL, notify_parse_errno },
+	{ "BUSERROR=", NULL, notify_parse_buserror },
+	{ "MAINPID=", "MAINPID", notify_parse_mainpid },
+	{ "NOTIFYACCESS=", "NOTIFYACCESS", NULL },
+	{ "FDSTORE=", "FDSTORE", NULL },
+	{ "FDSTOREREMOVE=", "FDSTOREREMOVE", NULL },
+	{ "FDNAME=", "FDNAME", NULL },
+};
 
 static bool
 notify_has_key(const char *text, size_t len, const char *key)
@@ -71,18 +150,25 @@ notify_has_key(const char *text, size_t len, const char *key)
 static void
 notify_parse_line(const char *text, size_t len, struct notify_msg *msg_r)
 {
-	size_t status_len = sizeof(status_key) - 1,
-	       period_len = sizeof(period_key) - 1;
+	const char *key;
 
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
 		if (len == strlen(lines[i].line) &&
 		    memcmp(text, lines[i].line, len) == 0)
 			msg_r->flags |= lines[i].flag;
 	}
-	if (notify_has_key(text, len, status_key))
-		notify_parse_status(text + status_len, len - status_len, msg_r);
-	if (notify_has_key(text, len, period_key))
-		notify_parse_period(text + period_len, len - period_len, msg_r);
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		key = keys[i].key;
+		if (!notify_has_key(text, len, key))
+			continue;
+		if (keys[i].parse != NULL)
+			keys[i].parse(text + strlen(key), len - strlen(key),
+			    msg_r);
+		if (keys[i].refused != NULL) {
+			msg_r->refused = keys[i].refused;
+			msg_r->flags |= NOTIFY_REFUSED;
+		}
+	}
 }
 
 void
@@ -168,6 +254,9 @@ notify_recv(int sock, pid_t *pid_r, struct notify_msg *msg_r)
 
 static struct sockaddr_un parent_addr;
 static socklen_t parent_len; /* 0: nobody to tell */
+/* Open all the time: without descriptors a watchdog must be fed all the same.
+ */
+static int parent_sock = -1;
 
 void
 notify_parent_init(void)
@@ -184,6 +273,8 @@ notify_parent_init(void)
 			parent_addr.sun_path[0] = '\0';
 		parent_len =
 		    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
+		parent_sock = socket(AF_UNIX,
+		    SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	}
 	(void)unsetenv("NOTIFY_SOCKET");
 }
@@ -191,17 +282,11 @@ notify_parent_init(void)
 void
 notify_parent(const char *text)
 {
-	int sock;
-
 	if (parent_len == 0)
 		return;
-	sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (sock < 0)
-		return;
 	/* Nobody acts on a failure here; the parent has its own timeout. */
-	(void)!sendto(sock, text, strlen(text), MSG_NOSIGNAL,
+	(void)!sendto(parent_sock, text, strlen(text), MSG_NOSIGNAL,
 	    (struct sockaddr *)&parent_addr, parent_len);
-	close(sock);
 }
 
 void

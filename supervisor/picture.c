@@ -8,6 +8,7 @@
 #include "instance.h"
 #include "ipc/launch.h"
 #include "ipc/lifeline.h"
+#include "ipc/log.h"
 #include "quarantine.h"
 #include "supervisor.h"
 
@@ -22,7 +23,13 @@ _Static_assert((int)ACCESS_OFF == (int)CONF_ACCESS_OFF &&
 		   (int)FALLBACK_SERVICE == (int)CONF_FALLBACK_SERVICE &&
 		   (int)FAILURE_DOWN == (int)CONF_FAILURE_DOWN &&
 		   (int)FAILURE_TIMEOUT == (int)CONF_FAILURE_TIMEOUT &&
-		   (int)FAILURE_5XX == (int)CONF_FAILURE_5XX,
+		   (int)FAILURE_5XX == (int)CONF_FAILURE_5XX &&
+		   (int)LOG_TARGET_FILE == (int)CONF_LOG_FILE &&
+		   (int)LOG_TARGET_SYSLOG == (int)CONF_LOG_SYSLOG &&
+		   (int)LOG_TARGET_JOURNALD == (int)CONF_LOG_JOURNALD &&
+		   (int)LOG_TARGET_INHERIT == (int)CONF_LOG_INHERIT &&
+		   (int)LOG_TARGET_OFF == (int)CONF_LOG_OFF &&
+		   (int)LOG_FORMAT_JSON == (int)CONF_LOG_FORMAT_JSON,
     "both sides have the same values");
 
 _Static_assert(CONF_FALLBACK_MAX + 16 * 1024 <= LIFELINE_PACKET_MAX,
@@ -89,7 +96,12 @@ picture_send_service(struct supervise *sup, const struct conf_service *svc)
 	struct lifeline_msg msg = { .type = LIFELINE_SERVICE };
 
 	msg.u.service.name = svc->name;
-	msg.u.service.instances = svc->url != NULL ? 1 : svc->instances;
+	msg.u.service.instances =
+	    svc->url != NULL
+		? 1
+		: service_scale_after(services_find(&sup->services, svc->name,
+					  strlen(svc->name)),
+		      svc);
 	msg.u.service.timeout_ms = (uint64_t)svc->timeout_ms;
 	msg.u.service.url = svc->url != NULL ? svc->url : "";
 	msg.u.service.is_enabled = svc->is_enabled;
@@ -106,6 +118,7 @@ picture_send_service(struct supervise *sup, const struct conf_service *svc)
 		.hang_ms = (uint64_t)svc->hang_grace_ms,
 		.quarantine_ms = (uint64_t)svc->quarantine_ms,
 		.ramp_ms = (uint64_t)svc->ramp_ms,
+		.load_ms = service_load_ms(svc),
 	};
 	feed_send(&sup->router.feed, &msg, -1);
 }
@@ -194,15 +207,54 @@ picture_send(struct supervise *sup)
 	fault_send(sup);
 }
 
+/* In the background there is no standard output to inherit. */
+static uint64_t
+picture_log_target(const struct supervise *sup, const struct conf_service *svc)
+{
+	if (svc->log != CONF_LOG_INHERIT || sup->is_foreground)
+		return svc->log;
+	log_warnx("%s: log = inherit has no standard output in the background, "
+		  "its lines go to a file",
+	    svc->name);
+	return LOG_TARGET_FILE;
+}
+
+/*
+ * The default needs no rule, unless another one was there before; which is so
+ * only when one was sent at all.
+ */
+static void
+picture_send_log_rule(struct supervise *sup, const struct conf_service *svc)
+{
+	struct lifeline_msg msg = { .type = LIFELINE_LOG_RULE };
+
+	msg.u.log_rule = (struct lifeline_log_rule){ .name = svc->name,
+		.target = picture_log_target(sup, svc),
+		.rate = svc->log_rate.count,
+		.rate_ms = (uint64_t)svc->log_rate.period_ms };
+	if (msg.u.log_rule.target != LOG_TARGET_FILE ||
+	    msg.u.log_rule.rate != 0)
+		sup->has_log_rules = true;
+	else if (!sup->has_log_rules)
+		return;
+	feed_send(&sup->logger.feed, &msg, -1);
+}
+
 void
 picture_send_log(struct supervise *sup)
 {
+	const struct conf *conf = sup->conf;
 	struct lifeline_msg msg = { .type = LIFELINE_LOG };
 
-	msg.u.log.dir = sup->conf->log_dir;
-	msg.u.log.max_size = sup->conf->log_max_size;
-	msg.u.log.keep = sup->conf->log_keep;
-	msg.u.log.is_console = sup->is_foreground;
-	msg.u.log.is_colour = sup->is_colour;
+	msg.u.log = (struct lifeline_log){ .dir = conf->log_dir,
+		.max_size = conf->log_max_size,
+		.keep = conf->log_keep,
+		.is_console = sup->is_foreground,
+		.is_colour = sup->is_colour,
+		.max_age_ms = (uint64_t)conf->log_max_age_ms,
+		.is_compressed = conf->is_log_compressed,
+		.format = conf->log_format };
 	feed_send(&sup->logger.feed, &msg, -1);
+	for (size_t i = 0; i < conf->service_count; i++)
+		picture_send_log_rule(sup, conf->services[i]);
 }

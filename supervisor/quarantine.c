@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ipc/log.h"
+#include "keep.h"
 #include "supervisor.h"
 
 /* The strings of an entry, to be copied one like the other. */
@@ -234,4 +235,72 @@ quarantine_release(struct supervise *sup, struct quarantine **itemp)
 	log_info("%s: request %.12s released from quarantine",
 	    (*itemp)->entry.service, (*itemp)->entry.print);
 	quarantines_drop(&sup->failures.quarantines, itemp);
+}
+
+/* As the router is told: an entry is a message of the lifeline. */
+void
+keep_save_quarantines(const struct supervise *sup, struct keep_out *out)
+{
+	const struct quarantines *set = &sup->failures.quarantines;
+	struct lifeline_msg msg = { .type = LIFELINE_QUARANTINE };
+	const struct quarantine *item;
+	struct buf bytes = { 0 };
+
+	mp_put_array(&out->bytes, 2 * set->count);
+	TAILQ_FOREACH (item, &set->all, link) {
+		msg.u.quarantine = item->entry;
+		buf_clear(&bytes);
+		lifeline_encode(&bytes, &msg);
+		mp_put_bin(&out->bytes, buf_front(&bytes), buf_count(&bytes));
+		mp_put_int(&out->bytes, item->until_us);
+		out->bytes.is_failed |= bytes.is_failed;
+	}
+	buf_fini(&bytes);
+}
+
+static struct quarantine *
+quarantine_load(struct keep_in *in, struct mp_reader *reader)
+{
+	struct quarantine *item = NULL;
+	struct lifeline_msg msg;
+	const uint8_t *bytes;
+	uint8_t *copy;
+	size_t len;
+
+	if (keep_get_bytes(in, reader, &bytes, &len) < 0)
+		return NULL;
+	/* Decoding writes into it. */
+	copy = malloc(len + 1);
+	if (copy != NULL && len > 0)
+		memcpy(copy, bytes, len);
+	if (copy != NULL && lifeline_decode(copy, len, &msg, &in->err) == 0 &&
+	    msg.type == LIFELINE_QUARANTINE)
+		item = quarantine_new(&msg.u.quarantine, 0);
+	free(copy);
+	return item;
+}
+
+int
+keep_load_quarantines(struct supervise *sup, struct keep_in *in,
+    struct mp_reader *reader)
+{
+	struct quarantines *set = &sup->failures.quarantines;
+	struct quarantine *item;
+	int64_t until_us;
+	uint32_t count;
+
+	if (keep_get_array(in, reader, &count) < 0 || count % 2 != 0)
+		return keep_bad(in, "quarantines");
+	for (; count > 0; count -= 2) {
+		item = quarantine_load(in, reader);
+		if (item == NULL || keep_get_int(in, reader, &until_us) < 0) {
+			free(item);
+			return keep_bad(in, "quarantines");
+		}
+		item->until_us = until_us;
+		TAILQ_INSERT_TAIL(&set->all, item, link);
+		set->count++;
+		set->size += item->size;
+	}
+	return 0;
 }

@@ -8,14 +8,19 @@
 #include <unistd.h>
 
 #include "instance.h"
+#include "instance_limits.h"
 #include "ipc/log.h"
 #include "notify.h"
+#include "spawn.h"
 #include "supervisor.h"
 
 enum {
 	/* Datagrams handled before children are reaped, so that a flood of
 	 * them cannot keep the supervisor from its work. */
 	SUPERVISE_NOTIFY_BATCH = 1024,
+	/* Children reaped in one turn: those who ask something wait less for
+	 * it while thousands of orphans end. */
+	SUPERVISE_REAP_BATCH = 256,
 	SUPERVISE_ORPHAN_ROUNDS = 100,
 	SUPERVISE_ORPHAN_WAIT_US = 5000,
 };
@@ -63,10 +68,22 @@ supervise_on_notify(struct loop_io *io, uint32_t events)
 	supervise_drain_notify(loop_owner(io, struct supervise, notify));
 }
 
+/* One that took long on its way to its program tells why it never got there. */
+static void
+supervise_take_report(pid_t pid)
+{
+	char report[SPAWN_REPORT_MAX + 1];
+
+	if (spawn_late_report(pid, report))
+		log_errorx("child %d: %s", (int)pid, report);
+	spawn_forget(pid);
+}
+
 static void
 supervise_reap_one(struct supervise *sup, pid_t pid)
 {
 	struct instance *inst = services_find_pid(&sup->services, pid);
+	struct probe *probe = probe_find_pid(&sup->probes, pid);
 	struct rusage rusage;
 	int status;
 
@@ -74,12 +91,19 @@ supervise_reap_one(struct supervise *sup, pid_t pid)
 	 * While the dead leader is not yet reaped, its group's number cannot
 	 * be given to anybody else.
 	 */
-	if (inst != NULL)
+	if (inst != NULL || probe != NULL)
 		(void)kill(-pid, SIGKILL);
+	if (inst != NULL)
+		instance_cgroup_kill(inst);
 	if (wait4(pid, &status, WNOHANG, &rusage) != pid)
 		return;
+	supervise_take_report(pid);
 	if (inst != NULL)
 		instance_exited(inst, status, &rusage);
+	else if (probe != NULL)
+		probe_exited(probe, status);
+	else if (reexec_exited(&sup->reexec, pid, status))
+		return;
 	else if (pid == sup->router.pid)
 		role_exited(&sup->router, status);
 	else if (pid == sup->logger.pid)
@@ -94,13 +118,20 @@ supervise_reap(struct supervise *sup)
 
 	/* What a child has said before its end comes first. */
 	supervise_drain_notify(sup);
-	for (;;) {
+	for (int i = 0; i < SUPERVISE_REAP_BATCH; i++) {
 		info.si_pid = 0;
 		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
 		    info.si_pid == 0)
 			return;
 		supervise_reap_one(sup, info.si_pid);
 	}
+	loop_timer_set(sup->loop, &sup->reap, loop_now_us(sup->loop));
+}
+
+void
+supervise_on_reap(struct loop_timer *timer)
+{
+	supervise_reap(loop_owner(timer, struct supervise, reap));
 }
 
 /* Kill the children that are left; false when there are none. */
@@ -115,6 +146,9 @@ supervise_kill_children(void)
 		;
 	if (waitpid(-1, NULL, WNOHANG) < 0)
 		return false;
+	/* The first process of a container: all others are ours. */
+	if (getpid() == 1)
+		return kill(-1, SIGKILL) == 0;
 	snprintf(path, sizeof(path), "/proc/self/task/%d/children",
 	    (int)getpid());
 	file = fopen(path, "re");

@@ -12,6 +12,7 @@
 #include "ipc/err.h"
 #include "ipc/log.h"
 #include "notify.h"
+#include "reload_plan.h"
 #include "supervisor.h"
 
 static int
@@ -34,7 +35,8 @@ reload_check(const struct supervise *sup, const struct conf *conf,
 		svc = conf->services[i];
 		if (rundir_check_service(sup->rundir.path, svc->name, &err) <
 			0 ||
-		    spawn_user_init(&user, svc->user, svc->group, &err) < 0) {
+		    spawn_user_init(&user, svc->user, svc->group,
+			svc->supplementary_groups.items, &err) < 0) {
 			buf_printf(text, "%s:%u: service \"%s\": %s\n",
 			    svc->place.file, svc->place.line, svc->name,
 			    err.text);
@@ -59,46 +61,78 @@ reload_load(const struct supervise *sup, struct conf **conf_r, struct buf *text)
 	return rc;
 }
 
-static void
-reload_removed(struct supervise *sup, const struct conf *conf,
-    struct reload_counts *counts)
+/* How it runs; svc NULL: it does not. */
+static struct reload_present
+reload_present(const struct service *svc, const char *name,
+    const struct conf_service *conf)
 {
-	struct service *svc;
+	struct reload_present present = { .name = name };
 
-	TAILQ_FOREACH (svc, &sup->services.all, link) {
-		if (svc->is_removed ||
-		    conf_find_service(conf, svc->name) != NULL)
-			continue;
-		service_remove(svc);
-		counts->removed++;
-	}
+	if (svc == NULL || svc->is_removed)
+		return present;
+	present.name = svc->name;
+	present.conf = svc->conf;
+	present.is_wanted = svc->is_wanted && !svc->is_asleep;
+	if (conf == NULL)
+		return present;
+	present.change = service_compare(svc, conf);
+	if (svc->is_held && svc->count > 0)
+		present.other = svc->instances[0]->conf;
+	return present;
 }
 
-/* Returns which count the change belongs to. */
-static unsigned *
-reload_service(struct supervise *sup, const struct conf_service *after,
-    struct reload_counts *counts)
+/*
+ * From what runs to conf, services that leave first. plan is zeroed. Returns
+ * 0, or -1 with text.
+ */
+static int
+reload_make_plan(const struct supervise *sup, const struct conf *conf,
+    struct reload_plan *plan, struct buf *text)
+{
+	const struct conf_service *after;
+	struct reload_present present;
+	const struct service *svc;
+	int rc = 0;
+
+	TAILQ_FOREACH (svc, &sup->services.all, link) {
+		if (rc < 0 || svc->is_removed ||
+		    conf_find_service(conf, svc->name) != NULL)
+			continue;
+		present = reload_present(svc, svc->name, NULL);
+		rc = reload_plan_add(plan, &present, NULL);
+	}
+	for (size_t i = 0; rc == 0 && i < conf->service_count; i++) {
+		after = conf->services[i];
+		svc = services_find(&sup->services, after->name,
+		    strlen(after->name));
+		present = reload_present(svc, after->name, after);
+		rc = reload_plan_add(plan, &present, after);
+	}
+	if (rc == 0)
+		rc = reload_plan_add_rest(plan, sup->conf, conf);
+	if (rc < 0)
+		buf_append_str(text, "out of memory\n");
+	return rc;
+}
+
+static void
+reload_service(struct supervise *sup, const struct reload_item *item)
 {
 	struct service *svc =
-	    services_find(&sup->services, after->name, strlen(after->name));
-	enum conf_change change;
-	unsigned *count;
+	    services_find(&sup->services, item->name, strlen(item->name));
+	enum conf_change change = item->is_new ? CONF_RESTART : item->change;
 	struct err err;
+	int rc;
 
-	if (svc == NULL) {
-		if (services_add(&sup->services, after, &err) < 0)
-			log_errorx("%s", err.text);
-		return &counts->added;
+	if (item->conf == NULL) {
+		service_remove(svc);
+		return;
 	}
 	/* One that was removed, and has not gone yet, starts anew. */
-	change = svc->is_removed ? CONF_RESTART : service_compare(svc, after);
-	count = svc->is_removed          ? &counts->added
-		: change == CONF_SAME    ? &counts->kept
-		: change == CONF_RESTART ? &counts->restarted
-					 : &counts->applied;
-	if (service_apply(svc, after, change, &err) < 0)
+	rc = svc == NULL ? services_add(&sup->services, item->conf, &err)
+			 : service_apply(svc, item->conf, change, &err);
+	if (rc < 0)
 		log_errorx("%s", err.text);
-	return count;
 }
 
 /*
@@ -121,43 +155,101 @@ reload_retire(struct supervise *sup, struct conf *old)
 
 static void
 reload_apply(struct supervise *sup, struct conf *conf,
-    struct listeners *listeners, struct reload_counts *counts)
+    struct listeners *listeners, struct sockets *added,
+    const struct reload_plan *plan)
 {
 	struct conf *old = sup->conf;
 
 	sup->conf = conf;
 	listeners_fini(&sup->listeners);
 	sup->listeners = *listeners;
+	sockets_commit(&sup->sockets, conf, added);
 	/* The picture first: no request goes to what is about to stop. */
 	picture_send(sup);
 	picture_send_log(sup);
-	reload_removed(sup, conf, counts);
-	for (size_t i = 0; i < conf->service_count; i++)
-		(*reload_service(sup, conf->services[i], counts))++;
+	for (size_t i = 0; i < plan->count; i++) {
+		if (plan->items[i].section == CONF_SECTION_SERVICE)
+			reload_service(sup, &plan->items[i]);
+	}
+	groups_apply(&sup->services);
 	reload_retire(sup, old);
 	supervise_changed(sup);
+}
+
+/*
+ * All that can be refused. Returns 0 with a configuration, listeners, sockets
+ * to add and a plan, the caller's; -1 with text.
+ */
+static int
+reload_prepare(const struct supervise *sup, struct conf **conf_r,
+    struct listeners *listeners_r, struct sockets *added,
+    struct reload_plan *plan, struct buf *text)
+{
+	struct conf *conf = NULL;
+	struct err err;
+
+	*listeners_r = (struct listeners){ 0 };
+	sockets_init(added);
+	if (reload_load(sup, &conf, text) < 0 ||
+	    reload_check(sup, conf, text) < 0 ||
+	    reload_make_plan(sup, conf, plan, text) < 0)
+		goto fail;
+	if (listeners_open(listeners_r, &conf->router, &sup->rundir,
+		&sup->listeners, &err) < 0) {
+		buf_printf(text, "%s: %s\n", conf->path, err.text);
+		goto fail;
+	}
+	if (sockets_open(&sup->sockets, conf, added, &err) < 0) {
+		buf_printf(text, "%s: %s\n", conf->path, err.text);
+		listeners_fini(listeners_r);
+		goto fail;
+	}
+	*conf_r = conf;
+	return 0;
+fail:
+	reload_plan_fini(plan);
+	conf_free(&conf);
+	return -1;
 }
 
 int
 reload(struct supervise *sup, struct reload_counts *counts_r, struct buf *text)
 {
-	struct listeners listeners = { 0 };
-	struct conf *conf = NULL;
-	struct err err;
+	struct reload_plan plan = { 0 };
+	struct listeners listeners;
+	struct sockets added;
+	struct conf *conf;
 
 	*counts_r = (struct reload_counts){ 0 };
-	if (reload_load(sup, &conf, text) < 0 ||
-	    reload_check(sup, conf, text) < 0) {
-		conf_free(&conf);
+	if (reload_prepare(sup, &conf, &listeners, &added, &plan, text) < 0)
+		return -1;
+	*counts_r = reload_plan_count(&plan);
+	reload_apply(sup, conf, &listeners, &added, &plan);
+	reload_plan_fini(&plan);
+	return 0;
+}
+
+int
+reload_put_plan(const struct supervise *sup, struct reload_counts *counts_r,
+    struct buf *plan_r, struct buf *text)
+{
+	struct reload_plan plan = { 0 };
+	struct listeners listeners;
+	struct sockets added;
+	struct conf *conf;
+
+	if (sup->phase > SUPERVISE_RUNNING) {
+		buf_append_str(text, "the supervisor is stopping\n");
 		return -1;
 	}
-	if (listeners_open(&listeners, &conf->router, &sup->rundir,
-		&sup->listeners, &err) < 0) {
-		buf_printf(text, "%s: %s\n", conf->path, err.text);
-		conf_free(&conf);
+	if (reload_prepare(sup, &conf, &listeners, &added, &plan, text) < 0)
 		return -1;
-	}
-	reload_apply(sup, conf, &listeners, counts_r);
+	*counts_r = reload_plan_count(&plan);
+	reload_plan_put(&plan, plan_r);
+	reload_plan_fini(&plan);
+	listeners_fini(&listeners);
+	sockets_fini(&added);
+	conf_free(&conf);
 	return 0;
 }
 

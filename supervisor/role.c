@@ -15,6 +15,7 @@
 #include "instance.h"
 #include "ipc/err.h"
 #include "ipc/log.h"
+#include "keep.h"
 #include "quarantine.h"
 #include "spawn.h"
 #include "supervisor.h"
@@ -60,6 +61,12 @@ role_on_failure(struct supervise *sup, const struct lifeline_msg *msg)
 	case LIFELINE_CASUALTIES_END:
 		crash_casualties_end(sup, &msg->u.linked);
 		break;
+	case LIFELINE_LOAD:
+		services_load(&sup->services, &msg->u.load);
+		break;
+	case LIFELINE_WANTED:
+		services_wanted(&sup->services, &msg->u.wanted);
+		break;
 	default:
 		quarantine_add(sup, &msg->u.quarantine);
 		break;
@@ -88,8 +95,15 @@ role_on_message(void *arg, const struct lifeline_msg *msg)
 	case LIFELINE_CASUALTY:
 	case LIFELINE_CASUALTIES_END:
 	case LIFELINE_QUARANTINE:
+	case LIFELINE_LOAD:
+	case LIFELINE_WANTED:
 		if (role->kind == ROLE_ROUTER)
 			role_on_failure(role->sup, msg);
+		break;
+	case LIFELINE_MATCHED:
+		if (role->kind == ROLE_LOGGER)
+			services_matched(&role->sup->services,
+			    msg->u.drained.id);
 		break;
 	case LIFELINE_DRAINED:
 		if (role->kind == ROLE_LOGGER)
@@ -142,7 +156,7 @@ role_wait(struct role *role, const char *what)
 }
 
 static pid_t
-role_fork(struct role *role, int lifeline_fd, int *report_r, struct err *err_r)
+role_fork(struct role *role, int lifeline_fd, char *report, struct err *err_r)
 {
 	char *argv[] = { role->program, NULL };
 	struct spawn spawn = { .argv = argv,
@@ -154,7 +168,7 @@ role_fork(struct role *role, int lifeline_fd, int *report_r, struct err *err_r)
 
 	/* Both hold a descriptor for each connection or child. */
 	spawn.nofile.rlim_cur = spawn.nofile.rlim_max;
-	return spawn_child(&spawn, report_r, err_r);
+	return spawn_child(&spawn, report, err_r);
 }
 
 /* Give the new process all it has to know; it waits in the socket. */
@@ -165,8 +179,10 @@ role_brief(struct role *role)
 
 	if (role->kind == ROLE_ROUTER) {
 		/* What the last one was linked to, this one is not yet. */
-		TAILQ_FOREACH (svc, &role->sup->services.all, link)
+		TAILQ_FOREACH (svc, &role->sup->services.all, link) {
 			svc->is_linked = false;
+			service_load_forget(svc);
+		}
 		picture_send(role->sup);
 		return;
 	}
@@ -174,22 +190,11 @@ role_brief(struct role *role)
 	streams_send_all(&role->sup->streams);
 }
 
-static void
-role_close_report(struct role *role)
-{
-	int fd = role->report.fd;
-
-	if (fd < 0)
-		return;
-	loop_io_drop(role->sup->loop, &role->report);
-	close(fd);
-	role->report.fd = -1;
-}
-
 void
 role_start(struct role *role)
 {
-	int ends[2], report_fd;
+	char report[SPAWN_REPORT_MAX + 1];
+	int ends[2];
 	struct err err;
 	pid_t pid;
 
@@ -199,7 +204,7 @@ role_start(struct role *role)
 		role_wait(role, strerror(errno));
 		return;
 	}
-	pid = role_fork(role, ends[1], &report_fd, &err);
+	pid = role_fork(role, ends[1], report, &err);
 	close(ends[1]);
 	if (pid < 0) {
 		close(ends[0]);
@@ -207,9 +212,11 @@ role_start(struct role *role)
 		return;
 	}
 	role->pid = pid;
-	if (loop_io_add(role->sup->loop, &role->report, report_fd, EPOLLIN,
-		NULL) < 0)
-		close(report_fd);
+	/* It has ended by now; what follows is for role_exited(). */
+	if (report[0] != '\0') {
+		log_errorx("%s: %s", role->name, report);
+		dprintf(STDERR_FILENO, "%s: %s\n", role->name, report);
+	}
 	if (feed_open(&role->feed, ends[0], &err) < 0) {
 		close(ends[0]);
 		log_warnx("%s[%d]: %s", role->name, (int)pid, err.text);
@@ -240,24 +247,6 @@ role_on_timer(struct loop_timer *timer)
 	}
 }
 
-static void
-role_on_report(struct loop_io *io, uint32_t events)
-{
-	struct role *role = loop_owner(io, struct role, report);
-	char text[SPAWN_REPORT_MAX + 1];
-	int rc;
-
-	(void)events;
-	rc = spawn_report(io->fd, text);
-	if (rc == 0)
-		return;
-	role_close_report(role);
-	if (rc < 0) {
-		log_errorx("%s: %s", role->name, text);
-		dprintf(STDERR_FILENO, "%s: %s\n", role->name, text);
-	}
-}
-
 int
 role_init(struct role *role, struct supervise *sup, enum role_kind kind,
     const char *program_dir, struct err *err_r)
@@ -274,7 +263,6 @@ role_init(struct role *role, struct supervise *sup, enum role_kind kind,
 		.name = role_names[kind],
 		.state = STATE_STOPPED,
 		.timer = { .fn = role_on_timer },
-		.report = { .fn = role_on_report, .fd = -1 },
 	};
 	feed_init(&role->feed, sup->loop, &handler);
 	if (asprintf(&role->program, "%s/msvc-%s", program_dir, role->name) <
@@ -295,7 +283,6 @@ role_fini(struct role *role)
 {
 	if (role->sup == NULL)
 		return;
-	role_close_report(role);
 	loop_timer_drop(role->sup->loop, &role->timer);
 	feed_fini(&role->feed);
 	backoff_fini(&role->backoff);
@@ -333,9 +320,6 @@ role_exited(struct role *role, int status)
 	char text[EXIT_TEXT_MAX];
 
 	exit_text(status, text);
-	if (role->report.fd >= 0)
-		role_on_report(&role->report, EPOLLIN);
-	role_close_report(role);
 	feed_close(&role->feed);
 	if (role->state != STATE_STOPPING) {
 		role_wait(role, text);
@@ -346,4 +330,49 @@ role_exited(struct role *role, int status)
 	loop_timer_drop(role->sup->loop, &role->timer);
 	role_set_state(role, STATE_STOPPED);
 	supervise_role_gone(role->sup, role);
+}
+
+static const struct keep_field role_fields[] = {
+	KEEP_FIELD(KEEP_INT, role, pid),
+	KEEP_FIELD(KEEP_UINT, role, state),
+	KEEP_FIELD(KEEP_UINT, role, restarts),
+	KEEP_FIELD(KEEP_INT, role, since),
+	KEEP_FIELD(KEEP_INT, role, started_us),
+	KEEP_FIELD(KEEP_TIMER, role, timer),
+	KEEP_FIELD(KEEP_UINT, role, backoff.failures),
+	KEEP_FIELD(KEEP_INT, role, backoff.last_delay_ms),
+};
+
+void
+keep_save_roles(const struct supervise *sup, struct keep_out *out)
+{
+	const struct role *roles[] = { &sup->logger, &sup->router };
+
+	mp_put_array(&out->bytes, 2 * ROLE_COUNT);
+	for (size_t i = 0; i < ROLE_COUNT; i++) {
+		keep_put(out, role_fields, KEEP_COUNT(role_fields), roles[i]);
+		feed_save(&roles[i]->feed, out);
+	}
+}
+
+static int
+role_load(struct role *role, struct keep_in *in, struct mp_reader *reader)
+{
+	if (keep_get(in, reader, role_fields, KEEP_COUNT(role_fields), role) <
+	    0)
+		return -1;
+	return feed_load(&role->feed, in, reader);
+}
+
+int
+keep_load_roles(struct supervise *sup, struct keep_in *in,
+    struct mp_reader *reader)
+{
+	uint32_t count;
+
+	if (keep_get_array(in, reader, &count) < 0 || count != 2 * ROLE_COUNT)
+		return keep_bad(in, "roles");
+	if (role_load(&sup->logger, in, reader) < 0)
+		return -1;
+	return role_load(&sup->router, in, reader);
 }

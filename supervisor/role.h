@@ -35,7 +35,6 @@ struct role {
 	int64_t since; /* Unix seconds */
 	int64_t started_us;
 	struct loop_timer timer; /* backoff or stop timeout */
-	struct loop_io report;   /* see spawn_report() */
 	struct backoff backoff;
 	struct feed feed;
 	int out_fd, err_fd; /* borrowed: its 1 and 2 */

@@ -15,6 +15,7 @@
 
 #include "ipc/err.h"
 #include "ipc/launch.h"
+#include "secret.h"
 #include "spawn.h"
 
 enum {
@@ -80,7 +81,8 @@ rundir_check_owner(const char *path, struct err *err_r)
 		    path, (unsigned)st.st_uid, (unsigned)geteuid());
 		return -1;
 	}
-	if (chmod(path, 0711) < 0) {
+	/* It may be one that others read too, such as /run. */
+	if (chmod(path, (st.st_mode & 07777 & ~(mode_t)022) | 0711) < 0) {
 		err_set_errno(err_r, "run_dir %s", path);
 		return -1;
 	}
@@ -103,6 +105,20 @@ rundir_refuse(const struct rundir *rundir, const char *path, struct err *err_r)
 	err_set(err_r, "already running as pid %s (lock %s)", pid, path);
 }
 
+/* "" when the lock holds no pid: whoever had it has let it go. */
+static void
+rundir_read_run(const struct rundir *rundir, char run[RUNDIR_RUN_MAX])
+{
+	char pid[16] = "";
+	struct stat st;
+
+	run[0] = '\0';
+	if (pread(rundir->lock_fd, pid, sizeof(pid) - 1, 0) > 0 &&
+	    fstat(rundir->lock_fd, &st) == 0)
+		snprintf(run, RUNDIR_RUN_MAX, "%d.%lld", atoi(pid),
+		    (long long)st.st_mtime);
+}
+
 static int
 rundir_lock(struct rundir *rundir, struct err *err_r)
 {
@@ -111,24 +127,29 @@ rundir_lock(struct rundir *rundir, struct err *err_r)
 
 	rundir_path(rundir, LAUNCH_PATH_LOCK, path);
 	rundir->lock_fd =
-	    open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-	if (rundir->lock_fd < 0) {
+	    open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	/* Whoever can open it, if only to read it, can lock it before us. */
+	if (rundir->lock_fd < 0 || fchmod(rundir->lock_fd, 0600) < 0) {
 		err_set_errno(err_r, "lock %s", path);
-		return -1;
+		goto fail;
 	}
 	if (flock(rundir->lock_fd, LOCK_EX | LOCK_NB) < 0) {
 		rundir_refuse(rundir, path, err_r);
 		goto fail;
 	}
+	rundir_read_run(rundir, rundir->old_run);
+	rundir->was_killed = rundir->old_run[0] != '\0';
 	len = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
 	if (ftruncate(rundir->lock_fd, 0) < 0 ||
 	    pwrite(rundir->lock_fd, pid, (size_t)len, 0) != len) {
 		err_set_errno(err_r, "lock %s", path);
 		goto fail;
 	}
+	rundir_read_run(rundir, rundir->run);
 	return 0;
 fail:
-	close(rundir->lock_fd);
+	if (rundir->lock_fd >= 0)
+		close(rundir->lock_fd);
 	rundir->lock_fd = -1;
 	return -1;
 }
@@ -180,6 +201,7 @@ rundir_sweep(const struct rundir *rundir)
 	const struct dirent *entry;
 	DIR *dir;
 
+	secret_drop_all(rundir->path);
 	rundir_path(rundir, LAUNCH_PATH_SERVICE, path);
 	dir = opendir(path);
 	if (dir == NULL)
@@ -320,6 +342,8 @@ rundir_drop_instance(const struct rundir *rundir, const char *service,
 	snprintf(path, sizeof(path), "%s/%s/%s/%u.%llu", rundir->path,
 	    LAUNCH_PATH_SERVICE, service, index, generation);
 	(void)unlink(path);
+	secret_path(rundir->path, service, index, generation, path);
+	secret_drop(path);
 }
 
 int

@@ -4,19 +4,28 @@
  * Layout in ipc/launch.h. The lock is an flock() on RUN_DIR/lock, which holds
  * the pid for people and messages; the file itself stays, empty, when the
  * supervisor ends, since removing a lock file that another process may have
- * open would let two own the directory.
+ * open would let two own the directory. A run is named by the pid and the time
+ * at which it was written there, so that the next one knows it too.
  */
 #ifndef MSVC_SUPERVISOR_RUNDIR_H
 #define MSVC_SUPERVISOR_RUNDIR_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct err;
 struct spawn_user;
 
+enum {
+	RUNDIR_RUN_MAX = 48
+};
+
 struct rundir {
-	char *path;  /* owned, absolute */
-	int lock_fd; /* -1: not ours */
+	char *path;      /* owned, absolute */
+	int lock_fd;     /* -1: not ours */
+	bool was_killed; /* who had it last: what is its may still be open */
+	/* "PID.SECONDS": of ours, and of who was killed ("": nobody was) */
+	char run[RUNDIR_RUN_MAX], old_run[RUNDIR_RUN_MAX];
 };
 
 /*
@@ -38,7 +47,7 @@ int rundir_add_service(const struct rundir *rundir, const char *name,
     const struct spawn_user *user, struct err *err_r);
 void rundir_drop_service(const struct rundir *rundir, const char *name);
 
-/* Remove the socket of one generation. */
+/* Remove the socket and the secrets of one generation. */
 void rundir_drop_instance(const struct rundir *rundir, const char *service,
     unsigned index, unsigned long long generation);
 

@@ -93,12 +93,15 @@ service_user(struct service *svc, const struct conf_service *conf,
 	else if (conf == svc->old_conf)
 		user = &svc->old_user;
 	if (user != &svc->other_user &&
-	    (user->name != NULL || (conf->user == NULL && conf->group == NULL)))
+	    (user->name != NULL || (conf->user == NULL && conf->group == NULL &&
+				       conf->supplementary_groups.count == 0)))
 		return user;
 	/* Never as ourselves because the right one was not known. */
 	spawn_user_fini(user);
-	return spawn_user_init(user, conf->user, conf->group, err_r) < 0 ? NULL
-									 : user;
+	return spawn_user_init(user, conf->user, conf->group,
+		   conf->supplementary_groups.items, err_r) < 0
+		   ? NULL
+		   : user;
 }
 
 static void
@@ -123,6 +126,8 @@ service_free(struct service **svcp)
 	while (svc->count > 0)
 		service_drop_last(svc);
 	if (svc->sup != NULL) {
+		service_set_leave(svc, LEAVE_NOT);
+		service_load_fini(svc);
 		service_roll_end(svc);
 		generations_keep(&svc->sup->services.gone, svc->name,
 		    svc->last_generation);
@@ -130,6 +135,8 @@ service_free(struct service **svcp)
 	spawn_user_fini(&svc->user);
 	spawn_user_fini(&svc->other_user);
 	free(svc->rolled_back);
+	free(svc->sleep_why);
+	schedule_run_fini(&svc->schedule);
 	free(svc->instances);
 	free(svc->name);
 	free(svc);
@@ -161,7 +168,7 @@ service_resize(struct service *svc, struct err *err_r)
 			(*instances)->state = STATE_DISABLED;
 	}
 	for (unsigned i = count; i < svc->count; i++) {
-		instance_down(svc->instances[i]);
+		instance_retire(svc->instances[i]);
 		svc->sup->services.is_purging = true;
 		supervise_changed(svc->sup);
 	}
@@ -172,15 +179,26 @@ fail:
 }
 
 void
+service_mark_new(struct service *svc)
+{
+	if (!svc->is_new)
+		svc->sup->services.new_count++;
+	svc->is_new = true;
+	svc->is_vain = false;
+	svc->blocker = NULL;
+	supervise_changed(svc->sup);
+}
+
+void
 service_enqueue(struct service *svc)
 {
 	unsigned count = svc->scale;
 	struct instance *inst;
 
 	svc->is_wanted = true;
-	if (!svc->is_new)
-		svc->sup->services.new_count++;
-	svc->is_new = true;
+	svc->is_asleep = false;
+	service_set_leave(svc, LEAVE_NOT);
+	service_mark_new(svc);
 	for (unsigned i = 0; i < svc->count && i < count; i++) {
 		inst = svc->instances[i];
 		/* One that still stops comes again when it is down. */
@@ -198,6 +216,7 @@ service_dequeue(struct service *svc)
 	if (!svc->is_new)
 		return;
 	svc->is_new = false;
+	svc->is_vain = false;
 	svc->blocker = NULL;
 	svc->sup->services.new_count--;
 }
@@ -206,23 +225,51 @@ int
 service_set_conf(struct service *svc, const struct conf_service *conf,
     struct err *err_r)
 {
-	const struct conf_service *old = svc->conf;
-
+	svc->scale = service_scale_after(svc, conf);
 	/* First, whatever fails below: the old one is about to be freed. */
 	svc->conf = conf;
-	/* An operator's "scale" stands while the configuration says the same. */
-	if (conf->url != NULL)
-		svc->scale = 0;
-	else if (old == NULL || old->url != NULL ||
-		 old->instances != conf->instances ||
-		 old->instances_max != conf->instances_max)
-		svc->scale = conf->instances;
 	spawn_user_fini(&svc->user);
-	if (spawn_user_init(&svc->user, conf->user, conf->group, err_r) < 0) {
+	if (spawn_user_init(&svc->user, conf->user, conf->group,
+		conf->supplementary_groups.items, err_r) < 0) {
 		err_prefix(err_r, "service \"%s\"", conf->name);
 		return -1;
 	}
 	return service_resize(svc, err_r);
+}
+
+static void
+services_insert(struct services *services, struct service *svc)
+{
+	TAILQ_INSERT_TAIL(&services->all, svc, link);
+	LIST_INSERT_HEAD(&services->by_name[service_hash(svc->name,
+			     strlen(svc->name))],
+	    svc, by_name);
+}
+
+struct service *
+services_restore(struct services *services, const char *name,
+    const struct conf_service *conf, unsigned count)
+{
+	struct service *svc = calloc(1, sizeof(*svc));
+
+	if (svc == NULL)
+		return NULL;
+	svc->conf = conf;
+	svc->name = strdup(name);
+	svc->instances = calloc(count + 1, sizeof(struct instance *));
+	for (unsigned i = 0; svc->instances != NULL && i < count; i++) {
+		svc->instances[i] = instance_new(svc, i + 1);
+		if (svc->instances[i] == NULL)
+			break;
+		svc->count++;
+	}
+	/* From here on what is there goes with the services. */
+	svc->sup = services->sup;
+	service_load_init(svc);
+	if (svc->name == NULL || svc->count < count || svc->instances == NULL)
+		return NULL;
+	services_insert(services, svc);
+	return svc;
 }
 
 int
@@ -239,17 +286,15 @@ services_add(struct services *services, const struct conf_service *conf,
 		return -1;
 	}
 	svc->sup = services->sup;
+	service_load_init(svc);
 	svc->last_generation = generations_take(&services->gone, svc->name);
 	if (service_set_conf(svc, conf, err_r) < 0) {
 		service_free(&svc);
 		return -1;
 	}
-	TAILQ_INSERT_TAIL(&services->all, svc, link);
-	LIST_INSERT_HEAD(&services->by_name[service_hash(svc->name,
-			     strlen(svc->name))],
-	    svc, by_name);
+	services_insert(services, svc);
 	if (conf->is_enabled)
-		service_enqueue(svc);
+		service_begin(svc);
 	return 0;
 }
 
@@ -260,74 +305,6 @@ service_remove(struct service *svc)
 	svc->sup->services.is_purging = true;
 	service_down(svc);
 	supervise_changed(svc->sup);
-}
-
-void
-service_up(struct service *svc)
-{
-	unsigned count = svc->scale;
-
-	svc->is_wanted = true;
-	service_dequeue(svc);
-	for (unsigned i = 0; i < svc->count && i < count; i++) {
-		instance_up(svc->instances[i]);
-		instance_undrain(svc->instances[i]);
-	}
-}
-
-void
-service_down(struct service *svc)
-{
-	svc->is_wanted = false;
-	service_dequeue(svc);
-	for (unsigned i = 0; i < svc->count; i++)
-		instance_down(svc->instances[i]);
-	/* At once: before the end of this turn it may be wanted again. */
-	if (svc->beside != NULL && svc->roll.state != ROLLING_CANCELED)
-		service_roll_cancel(svc);
-}
-
-bool
-service_is_down(const struct service *svc)
-{
-	if (svc->beside != NULL && svc->beside->pid != 0)
-		return false;
-	for (unsigned i = 0; i < svc->count; i++) {
-		if (svc->instances[i]->pid != 0)
-			return false;
-	}
-	return true;
-}
-
-bool
-services_are_down(const struct services *services)
-{
-	const struct service *svc;
-
-	TAILQ_FOREACH (svc, &services->all, link) {
-		if (!service_is_down(svc))
-			return false;
-	}
-	return true;
-}
-
-/* The worst state tells most; ready only when all are. */
-unsigned
-service_state(const struct service *svc)
-{
-	static const unsigned worst_first[] = { STATE_FAILED, STATE_BACKOFF,
-		STATE_STARTING, STATE_STOPPING, STATE_DRAINING, STATE_STOPPED,
-		STATE_DISABLED, STATE_READY };
-
-	if (!svc->conf->is_enabled && service_is_down(svc))
-		return STATE_DISABLED;
-	for (size_t k = 0; k < sizeof(worst_first) / sizeof(unsigned); k++) {
-		for (unsigned i = 0; i < svc->count; i++) {
-			if (instance_state(svc->instances[i]) == worst_first[k])
-				return worst_first[k];
-		}
-	}
-	return STATE_READY;
 }
 
 /* Forget what is down and configured no longer. */
@@ -359,22 +336,60 @@ services_purge(struct services *services)
 	services->is_purging = is_more;
 }
 
+/* What follows for others when one has been given up. */
+static void
+services_fail_some(struct services *services)
+{
+	struct service *svc;
+
+	if (!services->is_failing)
+		return;
+	services->is_failing = false;
+	TAILQ_FOREACH (svc, &services->all, link) {
+		if (svc->has_failed)
+			service_failed(svc);
+		svc->has_failed = false;
+	}
+}
+
 void
 services_step(struct services *services)
 {
 	if (services->is_stopping)
 		services_stop_some(services);
-	else
+	else {
+		services_fail_some(services);
+		groups_step(services);
+		services_leave_some(services);
 		services_start_some(services);
+	}
 	services_roll(services);
 	if (services->is_purging)
 		services_purge(services);
 }
 
+/* Those that wait for something wait no longer; what has failed says so. */
+static void
+service_give_up_waiting(struct service *svc)
+{
+	struct instance *inst;
+
+	service_dequeue(svc);
+	for (unsigned i = 0; i < svc->count; i++) {
+		inst = svc->instances[i];
+		if (inst->pid == 0 && inst->state != STATE_FAILED)
+			instance_down(inst);
+	}
+}
+
 void
 services_stop(struct services *services)
 {
+	struct service *svc;
+
 	services->is_stopping = true;
+	TAILQ_FOREACH (svc, &services->all, link)
+		service_give_up_waiting(svc);
 	loop_timer_drop(services->sup->loop, &services->more);
 	supervise_changed(services->sup);
 }
@@ -415,5 +430,6 @@ services_fini(struct services *services)
 		LIST_REMOVE(svc, by_name);
 		service_free(&svc);
 	}
+	groups_fini(services);
 	generations_fini(&services->gone);
 }

@@ -17,9 +17,12 @@
 
 #include "conf/conf.h"
 #include "generation.h"
+#include "group.h"
 #include "instance.h"
 #include "ipc/loop.h"
 #include "rolling.h"
+#include "schedule_run.h"
+#include "service_scale.h"
 #include "spawn.h"
 
 struct buf;
@@ -40,6 +43,13 @@ struct service_roll {
 	struct judge_stats old, fresh;
 };
 
+/* Why a service is to be stopped after those that come after it. */
+enum service_leave {
+	LEAVE_NOT,
+	LEAVE_WAIT, /* and starts again in its turn */
+	LEAVE_DOWN
+};
+
 struct service {
 	TAILQ_ENTRY(service) link;
 	LIST_ENTRY(service) by_name;
@@ -53,13 +63,17 @@ struct service {
 	char
 	    *rolled_back; /* owned, or NULL: "users/1: rolled back: exited 3" */
 	int64_t rolled_back_us;
+	struct group *group;           /* borrowed, or NULL */
 	const struct service *blocker; /* last told; only to be compared */
-	struct instance *beside;       /* owned, or NULL: see roll */
+	enum service_leave leave;
+	struct instance *beside; /* owned, or NULL: see roll */
 	struct service_roll roll;
+	struct service_load load;
 	struct instance **instances; /* owned, indexes 1 to count in order */
 	unsigned count;
-	unsigned scale; /* instances that there are to be */
+	unsigned scale;           /* instances that there are to be */
 	uint64_t last_generation; /* of instances that it no longer has */
+	bool is_limit_told;       /* that control groups are missing */
 	bool is_removed; /* no longer configured: forgotten once down */
 	bool is_wanted;  /* by configuration and operator */
 	bool is_needed;  /* by one that comes after it: cannot stop yet */
@@ -67,6 +81,13 @@ struct service {
 	bool is_linked;  /* url services: the router reaches it */
 	bool is_rolling; /* counted in rolling_count */
 	bool is_held;    /* after a roll back: on earlier configurations */
+	bool is_leave_begun;
+	bool is_marked;  /* of use within one function only */
+	bool is_vain;    /* requires one that does not come by itself */
+	bool has_failed; /* just now: see on_failed */
+	bool is_asleep;  /* wanted, but stopped until something wakes it */
+	char *sleep_why; /* owned, or NULL: shown as the reason */
+	struct schedule_run schedule; /* of one that runs by a schedule */
 };
 
 enum {
@@ -80,7 +101,9 @@ struct services {
 	struct supervise *sup;
 	struct loop_timer more; /* go on: not all in one turn */
 	struct generations gone;
-	size_t new_count, rolling_count;
+	struct group_list groups;
+	size_t new_count, rolling_count, leaving_count;
+	bool is_failing; /* one has_failed */
 	bool is_purging; /* something is to be forgotten once it is down */
 	bool is_stopping;
 };
@@ -91,6 +114,13 @@ void services_fini(struct services *services);
 /* Add a service in state waiting. Returns 0 or -1. */
 int services_add(struct services *services, const struct conf_service *conf,
     struct err *err_r);
+
+/*
+ * Add one that a supervisor before us had, with so many instances, of which
+ * nothing is known yet; see keep.h. NULL: out of memory.
+ */
+struct service *services_restore(struct services *services, const char *name,
+    const struct conf_service *conf, unsigned count);
 
 /*
  * Give a service its new configuration and make its instances fit it. change
@@ -126,6 +156,10 @@ struct instance *service_instance(const struct service *svc, uint64_t index);
 struct instance *service_generation(const struct service *svc, uint64_t index,
     uint64_t generation);
 
+/* Do not wait any longer for what children say on their way to their program,
+ * but for some milliseconds. instance_report.c */
+void services_settle_reports(struct services *services);
+
 void services_set_pid(struct services *services, struct instance *inst,
     pid_t pid);
 
@@ -138,12 +172,52 @@ void services_idle(struct services *services,
 void services_stats(struct services *services,
     const struct lifeline_stats *stats);
 
+/* The logger: that stream has had the line that makes its writer ready. */
+void services_matched(struct services *services, uint64_t stream);
+
 /* The first service that svc has to wait for before it starts, or NULL. */
 const struct service *service_blocker(const struct service *svc);
+
+/*
+ * For what its waiting instances wait: "waits for users", or "requires users,
+ * which is failed". NULL when for nothing; else text, of size bytes.
+ */
+const char *service_wait_text(const struct service *svc, char *text,
+    size_t size);
+
+/*
+ * Start it, and those that it requires or wants with it, in their order; what
+ * has failed is tried again.
+ */
+void service_start_all(struct service *svc);
+
+/*
+ * Stopping some services in the reverse of their order. service_leave.c
+ *
+ * service_set_leave()       it is to leave, as soon as those after it have;
+ *                           who is to stay down stays so
+ * service_leave_with()      all that run and require svc are to
+ * service_put_dependents()  append their names; false: there are none
+ * service_failed()          carry out on_failed
+ * services_leave_some()     a part of services_step()
+ */
+void service_set_leave(struct service *svc, enum service_leave leave);
+void service_leave_with(struct service *svc, enum service_leave leave);
+bool service_put_dependents(struct service *svc, struct buf *text);
+void service_failed(struct service *svc);
+void services_leave_some(struct services *services);
 
 /* An operator's wish. */
 void service_up(struct service *svc);
 void service_down(struct service *svc);
+
+/*
+ * Stop its processes, or do not start them, until service_wake(), an operator
+ * or a reload that enables it; it stays wanted. why is copied and shown.
+ */
+void service_sleep(struct service *svc, const char *why);
+/* Start it in its turn, if it is asleep. */
+void service_wake(struct service *svc);
 
 /* Restart one instance, or all (0): beside the old ones where that can be. */
 void service_restart(struct service *svc, unsigned index);
@@ -158,6 +232,8 @@ bool service_roll_due(struct instance *inst, enum instance_stale why);
 void service_roll_cancel(struct service *svc);
 /* Go on wherever two generations run; a part of services_step(). */
 void services_roll(struct services *services);
+/* Its fields were set by keep_load_services(), is_rolling among them. */
+void service_roll_resume(struct service *svc);
 /* There are no two generations any more, nor is one to be replaced. */
 void service_roll_end(struct service *svc);
 /* Is a new generation about to take its place? */
@@ -169,10 +245,23 @@ bool service_is_on_trial(const struct instance *inst);
 void services_stop(struct services *services);
 void services_kill(struct services *services);
 
+/*
+ * Is nothing of one that svc requires there? Then svc, which did run, waits
+ * with its next start: it would only fail again. service_order.c
+ */
+bool service_lacks_required(const struct service *svc);
+
+/* Set is_needed of all that one comes after for which needs() is true. */
+void services_find_needed(struct services *services,
+    bool (*needs)(const struct service *svc));
+
 /* The two directions of services_step(). service_order.c */
 void services_start_some(struct services *services);
 void services_stop_some(struct services *services);
 void services_on_more(struct loop_timer *timer);
+
+/* Its instances that wait are to be started in its turn. */
+void service_mark_new(struct service *svc);
 
 /* It does not wait for others any longer. */
 void service_dequeue(struct service *svc);

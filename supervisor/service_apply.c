@@ -7,7 +7,10 @@
 #include "service.h"
 #include "supervisor.h"
 
-/* One more time: beside the old process where that can be, else after it. */
+/*
+ * One more time: beside the old process where that can be, else after it.
+ * Where there is none it starts in its turn, as with any other start.
+ */
 static void
 service_replace(struct instance *inst, enum instance_stale why)
 {
@@ -15,7 +18,12 @@ service_replace(struct instance *inst, enum instance_stale why)
 		return;
 	inst->stale = STALE_NOT;
 	inst->conf = inst->service->conf;
-	instance_again(inst);
+	if (inst->pid != 0)
+		instance_again(inst);
+	else if (inst->state != INSTANCE_WAITING) {
+		instance_wait(inst);
+		service_mark_new(inst->service);
+	}
 }
 
 void
@@ -25,6 +33,7 @@ service_restart(struct service *svc, unsigned index)
 	struct instance *inst;
 
 	svc->is_wanted = true;
+	svc->is_asleep = false;
 	/* Those beyond are about to go; those that wait start in their turn. */
 	for (unsigned i = 0; i < svc->count && i < count; i++) {
 		inst = svc->instances[i];
@@ -51,7 +60,7 @@ service_fit_beside(struct service *svc)
 	    !svc->conf->is_overlapping)
 		service_roll_cancel(svc);
 	else
-		inst->conf = svc->conf;
+		instance_set_conf(inst, svc->conf);
 }
 
 enum conf_change
@@ -91,11 +100,15 @@ service_fit(struct service *svc, const struct conf_service *old,
 			/* To be replaced for its configuration only. */
 			if (inst->conf != old && inst->stale == STALE_CONF)
 				inst->stale = STALE_NOT;
-			inst->conf = svc->conf;
-		} else if (svc->is_wanted && i < count)
+			instance_set_conf(inst, svc->conf);
+		} else if (svc->is_wanted && i < count && !svc->is_asleep &&
+			   !schedule_is_resting(inst))
 			service_replace(inst, STALE_CONF);
-		else
+		else {
 			inst->conf = svc->conf;
+			/* What ends may be needed again before it has. */
+			inst->stale = inst->pid != 0 ? STALE_CONF : STALE_NOT;
+		}
 	}
 }
 
@@ -130,6 +143,7 @@ service_apply(struct service *svc, const struct conf_service *conf,
     enum conf_change change, struct err *err_r)
 {
 	const struct conf_service *old = svc->conf;
+	enum service_leave leave = svc->leave;
 	bool was_removed = svc->is_removed,
 	     was_enabled = old->is_enabled && !was_removed;
 	int rc;
@@ -152,10 +166,14 @@ service_apply(struct service *svc, const struct conf_service *conf,
 	service_fit(svc, old, was_removed);
 	if (!conf->is_enabled)
 		service_down(svc);
-	else if (svc->is_wanted && change != CONF_SAME)
-		service_enqueue(svc);
+	else if (svc->is_wanted && change != CONF_SAME) {
+		service_begin(svc);
+		/* What was about to stop still is. */
+		service_set_leave(svc, leave);
+	}
 	if (!svc->is_rolling)
 		service_roll_end(svc);
+	service_load_apply(svc, old);
 	return rc;
 }
 

@@ -54,6 +54,23 @@ services_idle(struct services *services, const struct lifeline_linked *idle)
 		instance_idle(inst);
 }
 
+void
+services_matched(struct services *services, uint64_t stream)
+{
+	const struct service *svc;
+
+	streams_matched(&services->sup->streams, stream);
+	/* Once a start, so that looking at all of them costs little. */
+	TAILQ_FOREACH (svc, &services->all, link) {
+		for (unsigned i = 0; i < svc->count; i++) {
+			if (svc->instances[i]->stream == stream)
+				instance_matched(svc->instances[i]);
+		}
+		if (svc->beside != NULL && svc->beside->stream == stream)
+			instance_matched(svc->beside);
+	}
+}
+
 /* Only while two generations are compared do the numbers matter. */
 void
 services_stats(struct services *services, const struct lifeline_stats *stats)

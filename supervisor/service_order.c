@@ -1,14 +1,36 @@
-/*
- * service_order: which service starts or stops next, and whether all have
- * come up.
- */
+/* service_order: which service starts or stops next, and for whom it waits. */
+#include <stdio.h>
 #include <string.h>
 
 #include "conf/conf.h"
 #include "instance.h"
-#include "ipc/buf.h"
 #include "ipc/log.h"
 #include "supervisor.h"
+
+enum tie {
+	TIE_REQUIRES,
+	TIE_WANTS,
+	TIE_AFTER,
+	TIE_COUNT
+};
+
+static const struct conf_strings *
+ties_of(const struct service *svc, enum tie tie)
+{
+	const struct conf_service *conf = svc->conf;
+
+	return tie == TIE_REQUIRES ? &conf->requires
+	       : tie == TIE_WANTS  ? &conf->wants
+				   : &conf->after;
+}
+
+static struct service *
+tied_to(const struct service *svc, enum tie tie, size_t i)
+{
+	const char *name = ties_of(svc, tie)->items[i];
+
+	return services_find(&svc->sup->services, name, strlen(name));
+}
 
 /* Need those that come after it no longer wait for this one? */
 static bool
@@ -20,41 +42,159 @@ service_is_passable(const struct service *svc)
 		return true;
 	for (unsigned i = 0; i < svc->count; i++) {
 		state = svc->instances[i]->state;
-		if (state == INSTANCE_WAITING || state == STATE_STARTING ||
-		    state == STATE_BACKOFF || state == STATE_STOPPING)
+		if ((state == INSTANCE_WAITING && !svc->is_vain) ||
+		    state == STATE_STARTING || state == STATE_BACKOFF ||
+		    state == STATE_STOPPING)
 			return false;
 	}
 	return true;
 }
 
+/* It did what it was there for: a oneshot, or one that ends by itself. */
+static bool
+instance_is_done(const struct instance *inst)
+{
+	return inst->state == STATE_STOPPED && inst->has_exited &&
+	       inst->is_success;
+}
+
+/* It is not there, and nothing but an operator brings it. */
+static bool
+instance_is_lost(const struct instance *inst)
+{
+	return inst->state == STATE_FAILED || inst->state == STATE_DISABLED ||
+	       (inst->state == STATE_STOPPED && !instance_is_done(inst));
+}
+
+static bool
+instance_is_there(const struct instance *inst)
+{
+	return inst->state == STATE_READY || inst->state == STATE_DRAINING ||
+	       instance_is_done(inst);
+}
+
+static unsigned
+service_count_if(const struct service *svc,
+    bool (*is_one)(const struct instance *inst))
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < svc->count; i++)
+		count += is_one(svc->instances[i]);
+	return count;
+}
+
+/*
+ * Is there what those that require it need: one instance at least, and none
+ * that is still on its way?
+ */
+static bool
+service_is_there(const struct service *svc)
+{
+	unsigned there = service_count_if(svc, instance_is_there);
+
+	if (svc->is_removed || !svc->is_wanted || svc->leave != LEAVE_NOT)
+		return false;
+	return svc->is_asleep ||
+	       (there > 0 && there + service_count_if(svc, instance_is_lost) ==
+				 svc->count);
+}
+
+static bool
+service_is_lost(const struct service *svc)
+{
+	if (svc->is_removed || !svc->is_wanted || svc->is_vain)
+		return true;
+	return !svc->is_asleep &&
+	       service_count_if(svc, instance_is_lost) == svc->count;
+}
+
+bool
+service_lacks_required(const struct service *svc)
+{
+	const struct service *other;
+
+	for (size_t i = 0; i < svc->conf->requires.count; i++) {
+		other = tied_to(svc, TIE_REQUIRES, i);
+		if (other != NULL && !other->is_asleep &&
+		    service_count_if(other, instance_is_there) == 0)
+			return true;
+	}
+	return false;
+}
+
+static const struct service *
+service_find_blocker(const struct service *svc, enum tie *tie_r)
+{
+	const struct service *other;
+
+	for (enum tie tie = 0; tie < TIE_COUNT; tie++) {
+		*tie_r = tie;
+		for (size_t i = 0; i < ties_of(svc, tie)->count; i++) {
+			other = tied_to(svc, tie, i);
+			if (other != NULL &&
+			    !(tie == TIE_REQUIRES ? service_is_there(other)
+						  : service_is_passable(other)))
+				return other;
+		}
+	}
+	return NULL;
+}
+
 const struct service *
 service_blocker(const struct service *svc)
 {
-	const struct conf_strings *after = &svc->conf->after;
-	const struct service *other;
+	enum tie tie;
 
-	for (size_t i = 0; i < after->count; i++) {
-		other = services_find(&svc->sup->services, after->items[i],
-		    strlen(after->items[i]));
-		if (other != NULL && !service_is_passable(other))
-			return other;
+	return service_find_blocker(svc, &tie);
+}
+
+/* Why one that others require is not there. */
+static const char *
+service_lost_reason(const struct service *svc)
+{
+	for (unsigned i = 0; i < svc->count; i++) {
+		if (svc->instances[i]->reason != NULL &&
+		    !instance_is_done(svc->instances[i]))
+			return svc->instances[i]->reason;
 	}
 	return NULL;
+}
+
+const char *
+service_wait_text(const struct service *svc, char *text, size_t size)
+{
+	const struct service *blocker = service_blocker(svc);
+	const char *reason;
+
+	if (blocker == NULL)
+		return NULL;
+	if (!svc->is_vain) {
+		snprintf(text, size, "waits for %s", blocker->name);
+		return text;
+	}
+	reason = service_lost_reason(blocker);
+	snprintf(text, size, "requires %s, which is %s%s%s", blocker->name,
+	    lifeline_state_name(service_state(blocker)),
+	    reason != NULL ? ": " : "", reason != NULL ? reason : "");
+	return text;
 }
 
 static void
 service_log_missing(const struct service *svc)
 {
-	const struct conf_strings *after = &svc->conf->after;
 	const struct service *other;
 
-	for (size_t i = 0; i < after->count; i++) {
-		other = services_find(&svc->sup->services, after->items[i],
-		    strlen(after->items[i]));
-		if (other != NULL && service_state(other) != STATE_READY)
-			log_warnx("%s: starts without %s, which is %s",
-			    svc->name, other->name,
-			    lifeline_state_name(service_state(other)));
+	for (enum tie tie = TIE_WANTS; tie < TIE_COUNT; tie++) {
+		for (size_t i = 0; i < ties_of(svc, tie)->count; i++) {
+			other = tied_to(svc, tie, i);
+			if (other != NULL && !other->is_removed &&
+			    !other->is_asleep &&
+			    service_count_if(other, instance_is_there) == 0)
+				log_warnx("%s: starts without %s, which is %s",
+				    svc->name, other->name,
+				    lifeline_state_name(service_state(other)));
+		}
 	}
 }
 
@@ -80,11 +220,25 @@ service_start(struct service *svc)
 static bool
 service_is_blocked(struct service *svc)
 {
-	const struct service *blocker = service_blocker(svc);
+	enum tie tie;
+	const struct service *blocker = service_find_blocker(svc, &tie);
+	bool is_vain =
+	    blocker != NULL && tie == TIE_REQUIRES && service_is_lost(blocker);
+	char text[320];
 
-	if (blocker == svc->blocker || blocker == NULL)
-		return blocker != NULL;
+	if (blocker == NULL) {
+		svc->is_vain = false;
+		return group_is_busy(svc);
+	}
+	if (blocker == svc->blocker && is_vain == svc->is_vain)
+		return true;
 	svc->blocker = blocker;
+	if (is_vain != svc->is_vain)
+		supervise_changed(svc->sup);
+	svc->is_vain = is_vain;
+	if (is_vain)
+		log_warnx("%s: not started, it %s", svc->name,
+		    service_wait_text(svc, text, sizeof(text)));
 	for (unsigned i = 0; i < svc->count; i++) {
 		if (svc->instances[i]->state == INSTANCE_WAITING)
 			instance_tell(svc->instances[i]);
@@ -121,110 +275,101 @@ services_start_some(struct services *services)
 	}
 }
 
+/* One that was called again, whatever became of it before. */
+static void
+service_call(struct service *svc)
+{
+	service_enqueue(svc);
+	if (svc->group != NULL)
+		group_reset(svc->group);
+	for (unsigned i = 0; i < svc->count && i < svc->scale; i++) {
+		if (svc->instances[i]->state == STATE_FAILED ||
+		    svc->instances[i]->state == STATE_BACKOFF)
+			instance_wait(svc->instances[i]);
+	}
+}
+
+/* Those before it that have to be there first; true if there are any. */
+static bool
+service_start_before(struct service *svc)
+{
+	struct service *other;
+	bool is_tied = false;
+
+	svc->is_marked = true;
+	for (enum tie tie = 0; tie <= TIE_WANTS; tie++) {
+		for (size_t i = 0; i < ties_of(svc, tie)->count; i++) {
+			other = tied_to(svc, tie, i);
+			if (other == NULL || other->is_removed ||
+			    !other->conf->is_enabled ||
+			    other->conf->schedule.is_set)
+				continue;
+			is_tied = true;
+			if (other->is_marked || service_is_there(other))
+				continue;
+			(void)service_start_before(other);
+			service_call(other);
+		}
+	}
+	return is_tied;
+}
+
+void
+service_start_all(struct service *svc)
+{
+	struct service *other;
+
+	/* Two ways may lead to one service. */
+	TAILQ_FOREACH (other, &svc->sup->services.all, link)
+		other->is_marked = false;
+	if (service_start_before(svc))
+		service_call(svc);
+	else
+		service_up(svc);
+}
+
 void
 services_on_more(struct loop_timer *timer)
 {
 	supervise_changed(loop_owner(timer, struct services, more)->sup);
 }
 
-/* Stop each service that no other one still needs. */
 void
-services_stop_some(struct services *services)
+services_find_needed(struct services *services,
+    bool (*needs)(const struct service *svc))
 {
-	const struct conf_strings *after;
 	struct service *svc, *other;
 
 	TAILQ_FOREACH (svc, &services->all, link)
 		svc->is_needed = false;
 	TAILQ_FOREACH (svc, &services->all, link) {
-		after = &svc->conf->after;
-		for (size_t i = 0; !service_is_down(svc) && i < after->count;
-		     i++) {
-			other = services_find(services, after->items[i],
-			    strlen(after->items[i]));
-			if (other != NULL)
-				other->is_needed = true;
+		if (!needs(svc))
+			continue;
+		for (enum tie tie = 0; tie < TIE_COUNT; tie++) {
+			for (size_t i = 0; i < ties_of(svc, tie)->count; i++) {
+				other = tied_to(svc, tie, i);
+				if (other != NULL)
+					other->is_needed = true;
+			}
 		}
 	}
+}
+
+static bool
+service_has_process(const struct service *svc)
+{
+	return !service_is_down(svc);
+}
+
+/* Stop each service that no other one still needs. */
+void
+services_stop_some(struct services *services)
+{
+	struct service *svc;
+
+	services_find_needed(services, service_has_process);
 	TAILQ_FOREACH (svc, &services->all, link) {
 		if (!svc->is_needed)
 			service_down(svc);
 	}
-}
-
-int
-instance_settled(const struct instance *inst)
-{
-	switch (inst->state) {
-	case STATE_READY:
-	case STATE_DRAINING:
-	case STATE_DISABLED:
-		return 1;
-	case STATE_STOPPED:
-		return !inst->has_exited || inst->is_success ? 1 : -1;
-	case STATE_FAILED:
-		return -1;
-	case STATE_STOPPING:
-		return inst->is_overdue ? -1 : 0;
-	default:
-		/* One failure may be bad luck, a second one in a row is not. */
-		return inst->backoff.failures >= 2 ? -1 : 0;
-	}
-}
-
-bool
-service_waits_in_vain(const struct service *svc)
-{
-	const struct service *blocker = service_blocker(svc);
-
-	for (unsigned i = 0; blocker != NULL && i < blocker->count; i++) {
-		if (instance_settled(blocker->instances[i]) < 0)
-			return true;
-	}
-	return false;
-}
-
-void
-instance_put_bad(struct buf *bad, const struct instance *inst)
-{
-	const struct service *svc = inst->service;
-	const struct service *blocker = NULL;
-
-	if (inst->state == INSTANCE_WAITING)
-		blocker = service_blocker(svc);
-	if (blocker != NULL)
-		buf_printf(bad, "%s/%u: starting: waits for %s\n", svc->name,
-		    inst->index, blocker->name);
-	else
-		buf_printf(bad, "%s/%u: %s%s%s\n", svc->name, inst->index,
-		    lifeline_state_name(instance_state(inst)),
-		    inst->reason != NULL ? ": " : "",
-		    inst->reason != NULL ? inst->reason : "");
-}
-
-int
-services_settled(const struct services *services, struct buf *bad)
-{
-	size_t pending = 0, waiting = 0, failed = 0;
-	const struct instance *inst;
-	const struct service *svc;
-	int settled;
-
-	TAILQ_FOREACH (svc, &services->all, link) {
-		for (unsigned i = 0; !svc->is_removed && i < svc->count; i++) {
-			inst = svc->instances[i];
-			settled = instance_settled(inst);
-			if (inst->state == INSTANCE_WAITING)
-				waiting++;
-			else if (settled == 0)
-				pending++;
-			else if (settled < 0)
-				failed++;
-			if (bad != NULL && settled <= 0)
-				instance_put_bad(bad, inst);
-		}
-	}
-	if (pending > 0 || (waiting > 0 && failed == 0))
-		return 0;
-	return failed > 0 ? -1 : 1;
 }

@@ -53,6 +53,14 @@ service_roll_on_timer(struct loop_timer *timer)
 	supervise_changed(svc->sup);
 }
 
+void
+service_roll_resume(struct service *svc)
+{
+	svc->roll.timer.fn = service_roll_on_timer;
+	if (svc->is_rolling)
+		svc->sup->services.rolling_count++;
+}
+
 bool
 service_roll_due(struct instance *inst, enum instance_stale why)
 {
@@ -90,7 +98,10 @@ service_roll_cancel(struct service *svc)
 	supervise_changed(svc->sup);
 }
 
-/* The first one that is to be replaced; those that do not serve go at once. */
+/*
+ * The first one that is to be replaced; those that do not serve go at once, and
+ * one that leaves anyway ends with what it has, see instance_up().
+ */
 static struct instance *
 service_roll_next(struct service *svc)
 {
@@ -104,9 +115,13 @@ service_roll_next(struct service *svc)
 		if (svc->is_wanted && i < count && inst->state == STATE_READY &&
 		    svc->conf->is_overlapping)
 			return inst;
-		inst->stale = STALE_NOT;
 		inst->conf = svc->conf;
-		if (svc->is_wanted && i < count)
+		if (inst->drain == DRAIN_LEAVING)
+			continue;
+		inst->stale = STALE_NOT;
+		/* One that waits starts in its turn. */
+		if (svc->is_wanted && !svc->is_asleep && i < count &&
+		    inst->state != INSTANCE_WAITING)
 			instance_again(inst);
 	}
 	return NULL;
@@ -142,8 +157,7 @@ service_roll_facts(struct service *svc)
 		facts.is_due = place != NULL && sup->phase <= SUPERVISE_RUNNING;
 	}
 	facts.is_wanted = svc->is_wanted && !sup->services.is_stopping &&
-			  place != NULL &&
-			  place->index <= svc->scale;
+			  place != NULL && place->index <= svc->scale;
 	facts.has_beside = beside != NULL && beside->pid != 0;
 	if (place != NULL)
 		facts.old_state = instance_state(place);
@@ -298,6 +312,7 @@ service_roll_return(struct service *svc)
 	if (svc->old_conf == NULL || svc->roll.is_back || !svc->is_wanted)
 		return;
 	svc->roll.is_back = svc->is_held = true;
+	svc->scale = service_scale_after(svc, svc->old_conf);
 	svc->conf = svc->old_conf;
 	svc->user = svc->old_user;
 	svc->old_conf = tried;
@@ -307,7 +322,7 @@ service_roll_return(struct service *svc)
 		if (conf_service_compare(inst->conf, svc->conf) == CONF_RESTART)
 			inst->stale = STALE_CONF;
 		else
-			inst->conf = svc->conf;
+			instance_set_conf(inst, svc->conf);
 	}
 	if (service_resize(svc, &err) < 0)
 		log_errorx("%s", err.text);

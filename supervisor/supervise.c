@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
@@ -17,11 +18,15 @@
 
 #include "conf/conf.h"
 #include "instance.h"
+#include "instance_limits.h"
 #include "ipc/buf.h"
 #include "ipc/err.h"
 #include "ipc/launch.h"
 #include "ipc/log.h"
+#include "logger/sweep.h"
 #include "notify.h"
+#include "parent.h"
+#include "program.h"
 #include "supervisor.h"
 
 enum {
@@ -62,6 +67,18 @@ supervise_stop(struct supervise *sup, const char *why)
 	sup->phase = SUPERVISE_STOP_ROUTER;
 	role_stop(&sup->router,
 	    sup->conf->router.drain_timeout_ms + SUPERVISE_ROUTER_GRACE_MS);
+}
+
+void
+supervise_fail(struct supervise *sup, const char *name)
+{
+	char why[128];
+
+	if (sup->phase > SUPERVISE_RUNNING)
+		return;
+	sup->exit_code = 1;
+	snprintf(why, sizeof(why), "%s has failed (on_failed = exit)", name);
+	supervise_stop(sup, why);
 }
 
 void
@@ -153,6 +170,7 @@ supervise_on_changed(struct loop_task *task)
 		services_step(&sup->services);
 	if (sup->old_conf_count > 0)
 		supervise_sweep_old_confs(sup);
+	sockets_sweep(&sup->sockets, &sup->services);
 	if (sup->phase == SUPERVISE_STARTING)
 		supervise_check_started(sup);
 	if (sup->phase == SUPERVISE_STOP_SERVICES &&
@@ -194,6 +212,29 @@ supervise_on_hangup(struct supervise *sup)
 	buf_fini(&text);
 }
 
+/*
+ * Those that ask for an end: of us, or, to the first process of a container,
+ * of the machine (SIGPWR is lxc's, SIGRTMIN+3 systemd-nspawn's). SIGQUIT ends
+ * whoever does not handle it, but not a first process, to which it would mean
+ * nothing at all.
+ */
+static const char *
+supervise_signal_name(int signum)
+{
+	if (signum == SIGRTMIN + 3)
+		return "SIGRTMIN+3";
+	switch (signum) {
+	case SIGINT:
+		return "SIGINT";
+	case SIGPWR:
+		return "SIGPWR";
+	case SIGQUIT:
+		return "SIGQUIT";
+	default:
+		return "SIGTERM";
+	}
+}
+
 static void
 supervise_on_signal(struct loop_io *io, uint32_t events)
 {
@@ -215,7 +256,7 @@ supervise_on_signal(struct loop_io *io, uint32_t events)
 			break;
 		default:
 			supervise_stop(sup,
-			    info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
+			    supervise_signal_name((int)info.ssi_signo));
 			break;
 		}
 	}
@@ -247,30 +288,39 @@ supervise_raise_nofile(struct supervise *sup)
 	(void)setrlimit(RLIMIT_NOFILE, &all);
 }
 
+int
+supervise_lend_streams(struct supervise *sup, struct err *err_r)
+{
+	sup->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (sup->null_fd < 0) {
+		err_set_errno(err_r, "/dev/null");
+		return -1;
+	}
+	sup->router.out_fd = sup->access_fd;
+	sup->router.err_fd = sup->router_fd;
+	sup->logger.out_fd = sup->is_foreground ? STDOUT_FILENO : sup->null_fd;
+	sup->logger.err_fd = sup->is_foreground ? STDERR_FILENO : sup->log_fd;
+	return 0;
+}
+
 /* The pipes that are there for as long as we are. */
 static int
 supervise_open_streams(struct supervise *sup, struct err *err_r)
 {
-	sup->log_fd = streams_open(&sup->streams, "msvc", "msvc", NULL, err_r);
-	sup->access_fd = streams_open(&sup->streams, "access", "", NULL, err_r);
+	sup->log_fd =
+	    streams_open(&sup->streams, "msvc", "msvc", NULL, NULL, err_r);
+	sup->access_fd =
+	    streams_open(&sup->streams, "access", "", NULL, NULL, err_r);
 	sup->router_fd =
-	    streams_open(&sup->streams, "router", "router", NULL, err_r);
-	sup->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (sup->null_fd < 0)
-		err_set_errno(err_r, "/dev/null");
-	if (sup->log_fd < 0 || sup->access_fd < 0 || sup->router_fd < 0 ||
-	    sup->null_fd < 0)
+	    streams_open(&sup->streams, "router", "router", NULL, NULL, err_r);
+	if (sup->log_fd < 0 || sup->access_fd < 0 || sup->router_fd < 0)
 		return -1;
 	/* Neither we nor the router ever wait for the logger. */
 	(void)fcntl(sup->log_fd, F_SETFL, O_NONBLOCK);
 	(void)fcntl(sup->access_fd, F_SETFL, O_NONBLOCK);
 	(void)fcntl(sup->router_fd, F_SETFL, O_NONBLOCK);
 	(void)fcntl(sup->access_fd, F_SETPIPE_SZ, SUPERVISE_ACCESS_PIPE);
-	sup->router.out_fd = sup->access_fd;
-	sup->router.err_fd = sup->router_fd;
-	sup->logger.out_fd = sup->is_foreground ? STDOUT_FILENO : sup->null_fd;
-	sup->logger.err_fd = sup->is_foreground ? STDERR_FILENO : sup->log_fd;
-	return 0;
+	return supervise_lend_streams(sup, err_r);
 }
 
 static int
@@ -293,6 +343,19 @@ supervise_add_services(struct supervise *sup, struct err *err_r)
 			err_r) < 0)
 			return -1;
 	}
+	groups_apply(&sup->services);
+	return 0;
+}
+
+static int
+supervise_open_service_sockets(struct supervise *sup, struct err *err_r)
+{
+	struct sockets added;
+
+	sockets_init(&added);
+	if (sockets_open(&sup->sockets, sup->conf, &added, err_r) < 0)
+		return -1;
+	sockets_commit(&sup->sockets, sup->conf, &added);
 	return 0;
 }
 
@@ -305,7 +368,8 @@ supervise_open_sockets(struct supervise *sup, struct err *err_r)
 	snprintf(path, sizeof(path), "%s/%s", sup->rundir.path,
 	    LAUNCH_PATH_NOTIFY);
 	if (listeners_open(&sup->listeners, &sup->conf->router, &sup->rundir,
-		NULL, err_r) < 0)
+		NULL, err_r) < 0 ||
+	    supervise_open_service_sockets(sup, err_r) < 0)
 		return -1;
 	sup->notify_fd = notify_open(path, err_r);
 	if (sup->notify_fd < 0 || loop_io_add(sup->loop, &sup->notify,
@@ -318,37 +382,87 @@ supervise_open_sockets(struct supervise *sup, struct err *err_r)
 }
 
 static int
-supervise_open(struct supervise *sup, const char *program_dir,
-    struct err *err_r)
+supervise_open(struct supervise *sup, struct err *err_r)
 {
+	if (supervise_check_paths(sup->conf, err_r) < 0 ||
+	    rundir_open(&sup->rundir, sup->conf->run_dir, err_r) < 0)
+		return -1;
+	/* They may have our ports. */
+	if (sup->rundir.was_killed)
+		sup->swept = sweep_run(sup->rundir.old_run);
+	if (supervise_open_sockets(sup, err_r) < 0 ||
+	    supervise_open_streams(sup, err_r) < 0)
+		return -1;
+	return supervise_add_services(sup, err_r);
+}
+
+static int
+supervise_init(struct supervise *sup, const char *program, struct err *err_r)
+{
+	const char *slash = strrchr(program, '/');
+	char dir[PATH_MAX];
+
+	snprintf(dir, sizeof(dir), "%.*s",
+	    slash != NULL ? (int)(slash - program) : 0, program);
+	sup->program = strdup(program);
+	if (sup->program == NULL) {
+		err_set_errno(err_r, "supervisor");
+		return -1;
+	}
 	sup->loop = loop_new(err_r);
 	if (sup->loop == NULL)
 		return -1;
 	services_init(&sup->services, sup);
+	sockets_init(&sup->sockets);
+	schedules_init(&sup->schedules, sup);
 	failures_init(&sup->failures, sup);
+	reexec_init(&sup->reexec, sup);
 	streams_init(&sup->streams, &sup->logger.feed);
-	if (role_init(&sup->logger, sup, ROLE_LOGGER, program_dir, err_r) < 0 ||
-	    role_init(&sup->router, sup, ROLE_ROUTER, program_dir, err_r) < 0 ||
-	    supervise_check_paths(sup->conf, err_r) < 0 ||
-	    rundir_open(&sup->rundir, sup->conf->run_dir, err_r) < 0 ||
-	    supervise_open_sockets(sup, err_r) < 0 ||
-	    supervise_open_streams(sup, err_r) < 0)
+	if (role_init(&sup->logger, sup, ROLE_LOGGER, dir, err_r) < 0 ||
+	    role_init(&sup->router, sup, ROLE_ROUTER, dir, err_r) < 0)
 		return -1;
-	return supervise_add_services(sup, err_r);
+	return 0;
+}
+
+struct supervise *
+supervise_make(const char *program, struct err *err_r)
+{
+	struct supervise *sup = calloc(1, sizeof(*sup));
+
+	if (sup == NULL) {
+		err_set_errno(err_r, "supervisor");
+		return NULL;
+	}
+	cgroups_init(&sup->cgroups);
+	sup->notify_fd = sup->signal_fd = sup->null_fd = -1;
+	sup->log_fd = sup->access_fd = sup->router_fd = -1;
+	sup->rundir.lock_fd = -1;
+	sup->control.sock = -1;
+	sup->notify = (struct loop_io){ supervise_on_notify, -1, 0 };
+	sup->signals = (struct loop_io){ supervise_on_signal, -1, 0 };
+	sup->changed.fn = supervise_on_changed;
+	sup->reap.fn = supervise_on_reap;
+	if (supervise_init(sup, program, err_r) < 0)
+		supervise_free(&sup);
+	return sup;
 }
 
 int
 supervise_new(struct conf **confp, const struct supervise_options *options,
     struct supervise **sup_r, struct err *err_r)
 {
-	struct supervise *sup = calloc(1, sizeof(*sup));
+	char program[PATH_MAX];
+	struct supervise *sup;
 
 	*sup_r = NULL;
-	if (sup == NULL) {
-		err_set_errno(err_r, "supervisor");
-		return -1;
-	}
 	supervise_open_stdio();
+	/* Now, as long as its name is still the one that it was started by. */
+	if (program_path(program) < 0)
+		snprintf(program, sizeof(program), "%s/msvc",
+		    options->program_dir);
+	sup = supervise_make(program, err_r);
+	if (sup == NULL)
+		return -1;
 	/* Services of other users must get through the directories we make. */
 	(void)umask(022);
 	sup->conf = *confp;
@@ -357,15 +471,8 @@ supervise_new(struct conf **confp, const struct supervise_options *options,
 	sup->since = time(NULL);
 	/* Without randomness fingerprints still work, only less secretly. */
 	(void)!getrandom(&sup->poison_key, sizeof(sup->poison_key), 0);
-	sup->notify_fd = sup->signal_fd = sup->null_fd = -1;
-	sup->log_fd = sup->access_fd = sup->router_fd = -1;
-	sup->rundir.lock_fd = -1;
-	sup->control.sock = -1;
-	sup->notify = (struct loop_io){ supervise_on_notify, -1, 0 };
-	sup->signals = (struct loop_io){ supervise_on_signal, -1, 0 };
-	sup->changed.fn = supervise_on_changed;
 	supervise_raise_nofile(sup);
-	if (supervise_open(sup, options->program_dir, err_r) < 0) {
+	if (supervise_open(sup, err_r) < 0) {
 		sup->conf = NULL; /* stays the caller's */
 		supervise_free(&sup);
 		return -1;
@@ -375,7 +482,7 @@ supervise_new(struct conf **confp, const struct supervise_options *options,
 	return 0;
 }
 
-static int
+int
 supervise_open_signals(struct supervise *sup, struct err *err_r)
 {
 	sigset_t set;
@@ -386,6 +493,10 @@ supervise_open_signals(struct supervise *sup, struct err *err_r)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGPWR);
+	sigaddset(&set, SIGRTMIN + 3);
+	if (getpid() == 1)
+		sigaddset(&set, SIGQUIT);
 	(void)signal(SIGPIPE, SIG_IGN);
 	/* An ignored SIGCHLD, inherited, would reap our children unseen. */
 	(void)signal(SIGCHLD, SIG_DFL);
@@ -404,10 +515,19 @@ static void
 supervise_finish(struct supervise *sup)
 {
 	supervise_kill_orphans();
+	cgroups_close(&sup->cgroups);
 	listeners_fini(&sup->listeners);
+	sockets_fini(&sup->sockets);
 	rundir_close(&sup->rundir);
 	/* Only now: who is told "stopped" may start the next one at once. */
 	control_server_finish(&sup->control);
+}
+
+/* All that we start inherits it, by which the logger finds what is left. */
+static void
+supervise_name_run(const struct supervise *sup)
+{
+	(void)setenv(LAUNCH_ENV_RUN, sup->rundir.run, 1);
 }
 
 int
@@ -415,7 +535,8 @@ supervise_run(struct supervise *sup)
 {
 	struct err err;
 
-	notify_parent_init();
+	parent_start(sup->loop);
+	supervise_name_run(sup);
 	if (supervise_open_signals(sup, &err) < 0) {
 		log_errorx("supervisor: %s", err.text);
 		return 1;
@@ -423,16 +544,29 @@ supervise_run(struct supervise *sup)
 	log_init(sup->log_fd, LOG_LEVEL_INFO);
 	log_info("supervisor[%d]: started, msvc %s, %s", (int)getpid(),
 	    MSVC_VERSION, sup->conf->path);
+	if (sup->swept > 0)
+		log_warnx("supervisor: killed what the one before has left, "
+			  "%u processes",
+		    sup->swept);
+	supervise_enter_limits(sup);
 	role_start(&sup->logger);
 	role_start(&sup->router);
 	supervise_changed(sup);
+	return supervise_serve(sup);
+}
+
+int
+supervise_serve(struct supervise *sup)
+{
+	struct err err;
+
 	while (loop_run(sup->loop, &err) < 0 && sup->phase != SUPERVISE_DONE) {
 		/* Nothing else can be done without epoll but to try again. */
 		log_errorx("supervisor: %s", err.text);
 		(void)usleep(100000);
 	}
 	supervise_finish(sup);
-	return 0;
+	return sup->exit_code;
 }
 
 void
@@ -444,12 +578,16 @@ supervise_free(struct supervise **supp)
 		return;
 	*supp = NULL;
 	if (sup->loop != NULL) {
+		parent_stop();
 		control_server_fini(&sup->control);
+		reexec_fini(&sup->reexec);
 		failures_fini(&sup->failures);
+		schedules_fini(&sup->schedules);
 		services_fini(&sup->services);
 		loop_io_drop(sup->loop, &sup->notify);
 		loop_io_drop(sup->loop, &sup->signals);
 		loop_task_drop(sup->loop, &sup->changed);
+		loop_timer_drop(sup->loop, &sup->reap);
 		role_fini(&sup->router);
 		role_fini(&sup->logger);
 		streams_fini(&sup->streams);
@@ -461,9 +599,11 @@ supervise_free(struct supervise **supp)
 	supervise_close(&sup->access_fd);
 	supervise_close(&sup->router_fd);
 	listeners_fini(&sup->listeners);
+	sockets_fini(&sup->sockets);
 	rundir_close(&sup->rundir);
 	supervise_free_old_confs(sup);
 	conf_free(&sup->conf);
 	loop_free(&sup->loop);
+	free(sup->program);
 	free(sup);
 }

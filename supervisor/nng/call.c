@@ -53,6 +53,7 @@ print_payload(const struct frame *frame, bool is_indented)
 	size_t len;
 
 	if (mp_get_bin(&reader, &data, &len) == 0) {
+		tool_printed();
 		fwrite(data, 1, len, stdout);
 		if (is_json_text(frame) && (len == 0 || data[len - 1] != '\n'))
 			putchar('\n');

@@ -110,5 +110,8 @@ main(int argc, char **argv)
 	at = options_parse(&options, argc, argv);
 	if (at < 0 || argc - at < command->min || argc - at > command->max)
 		return usage();
-	return command->run(&options, argv + at);
+	at = command->run(&options, argv + at);
+	if (options.is_json)
+		tool_finish_json(at);
+	return at;
 }

@@ -8,11 +8,15 @@
 #include "ipc/err.h"
 #include "ipc/json.h"
 #include "ipc/mp.h"
+#include "ipc/mp_text.h"
 #include "ipc/nngclient.h"
 
 enum {
 	READ_LEN = 64 * 1024
 };
+
+static bool tool_is_printed;
+static char tool_said[1024]; /* the last one: there is only one */
 
 void
 tool_say(const char *fmt, ...)
@@ -20,11 +24,37 @@ tool_say(const char *fmt, ...)
 	va_list args;
 
 	(void)fflush(stdout);
-	fputs("msvc: ", stderr);
 	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
+	vsnprintf(tool_said, sizeof(tool_said), fmt, args);
 	va_end(args);
-	fputc('\n', stderr);
+	fprintf(stderr, "msvc: %s\n", tool_said);
+}
+
+void
+tool_printed(void)
+{
+	tool_is_printed = true;
+}
+
+void
+tool_finish_json(int code)
+{
+	struct buf value = { .data = NULL };
+
+	if (tool_is_printed)
+		return;
+	mp_put_map(&value, code == TOOL_OK ? 1 : 3);
+	mp_put_cstr(&value, "ok");
+	mp_put_bool(&value, code == TOOL_OK);
+	if (code != TOOL_OK) {
+		mp_put_cstr(&value, "exit");
+		mp_put_int(&value, code);
+		mp_put_cstr(&value, "error");
+		mp_put_text(&value, tool_said, strlen(tool_said),
+		    sizeof(tool_said));
+	}
+	(void)tool_print_json(buf_front(&value), buf_count(&value), false);
+	buf_fini(&value);
 }
 
 int
@@ -133,8 +163,10 @@ tool_print_json(const uint8_t *value, size_t len, bool is_indented)
 		    buf_count(&text));
 	else
 		fwrite(buf_front(&text), 1, buf_count(&text), stdout);
-	if (rc == 0)
+	if (rc == 0) {
+		tool_printed();
 		putchar('\n');
+	}
 	buf_fini(&text);
 	return rc;
 }

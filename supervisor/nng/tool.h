@@ -43,6 +43,15 @@ int tool_failed(unsigned result, const struct err *err);
  */
 int tool_put_json(struct buf *out, const char *operand);
 
+/* A result is on standard output, or part of one. */
+void tool_printed(void);
+
+/*
+ * With -o json every command prints a value: what is missing at its end, as
+ * cmd_json.h has it.
+ */
+void tool_finish_json(int code);
+
 /* Print one MessagePack value as a line of JSON. Returns 0 or -1. */
 int tool_print_json(const uint8_t *value, size_t len, bool is_indented);
 

@@ -1,19 +1,23 @@
 """The msvc command: exit codes, texts, tables, completion."""
 
+import contextlib
 import fcntl
 import json
 import os
 import re
 import signal
+import socket
+import struct
 import subprocess
 import termios
+import threading
 
 import pytest
 
-from conftest import BIN, DEADLINE, ECHO, ROOT, wait_for
+from conftest import BIN, DEADLINE, ECHO, ROOT, is_running, read_all, wait_for
 
-COMMANDS = ("start", "run", "stop", "status", "restart", "reload", "check", "logs",
-            "call", "pub", "sub", "version")
+COMMANDS = ("start", "run", "stop", "status", "top", "restart", "signal", "reload", "check",
+            "logs", "call", "pub", "sub", "version")
 
 
 def msvc_bare(*args, **options):
@@ -203,14 +207,32 @@ def test_the_supervisor_binary_is_free_of_nng_and_threads():
     assert not re.search(r" [TtUW] nng_", symbols)
 
 
-def test_completion_knows_every_command():
-    script = (ROOT / "conf" / "msvc.bash").read_text()
+def complete(*words):
+    """What bash offers for the last of the words."""
     result = subprocess.run(
-        ["bash", "-c", 'source "$1"; COMP_WORDS=(msvc ""); COMP_CWORD=1; '
+        ["bash", "-c", 'source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); '
          'complete -p msvc >/dev/null && $(complete -p msvc | sed "s/.*-F \\([^ ]*\\).*/\\1/") && '
-         'printf "%s\\n" "${COMPREPLY[@]}"', "-", str(ROOT / "conf" / "msvc.bash")],
-        capture_output=True, text=True)
-    assert script and set(COMMANDS) <= set(result.stdout.split()), result.stderr
+         'printf "%s\\n" "${COMPREPLY[@]}"', "-", ROOT / "conf" / "msvc.bash", *words],
+        capture_output=True, text=True, timeout=DEADLINE)
+    return set(result.stdout.split())
+
+
+def test_completion_knows_every_command_and_its_options():
+    commands = json.loads(msvc_bare("-o", "json", "help").stdout)
+    known = {c["name"] for c in commands}
+    assert known >= set(COMMANDS)
+    assert known <= complete("msvc", "")
+    for command in commands:
+        options = set(re.findall(r"(?<![\w-])(--[\w-]+|-\w\b)", command["synopsis"]))
+        offered = complete(BIN / "msvc", command["name"], "x", "-")
+        assert options <= offered, (command["name"], options, offered)
+
+
+def test_completion_knows_the_services(echo):
+    for where in (("-c", echo.conf), ("-r", echo.run_dir)):
+        for command in ("restart", "logs", "status", "scale", "signal", "drain", "fault"):
+            offered = complete(BIN / "msvc", *where, command, "e")
+            assert offered == {"echo=" if command == "scale" else "echo"}, (where, command)
 
 
 def test_every_result_is_json_when_asked(msvc):
@@ -229,13 +251,13 @@ def test_every_result_is_json_when_asked(msvc):
     assert started["services"][0]["state"] == "ready"
     assert [s["name"] for s in result("status", "echo")["services"]] == ["echo"]
     assert result("reload") == {
-        "added": 0, "removed": 0, "restarted": 0, "applied": 0, "kept": 1}
+        "ok": True, "added": 0, "removed": 0, "restarted": 0, "applied": 0, "kept": 1}
     assert result("call", "GET /x")["path"] == "/x"
     for args in (("restart", "echo"), ("stop", "echo"), ("start", "echo")):
-        assert result(*args) is None
+        assert result(*args) == {"ok": True}
     msvc.conf.write_text(msvc.conf.read_text() + "[x]\n")
     assert result("check", code=1)["errors"]
-    assert result("stop") is None
+    assert result("stop") == {"ok": True}
 
 
 def test_logs_follow_over_many_rotations_without_a_gap(msvc):
@@ -259,3 +281,118 @@ def test_logs_follow_over_many_rotations_without_a_gap(msvc):
         follow.send_signal(signal.SIGINT)
         follow.wait(DEADLINE)
     assert (msvc.log_dir / "t.log.5").exists()
+
+
+def test_an_empty_name_is_not_everything(echo):
+    """As in msvc stop "$SERVICE" with a variable that is not set."""
+    pid = echo.pid("echo")
+    for args in (("stop", ""), ("stop", "--force", ""), ("restart", ""), ("restart", "/1"),
+                 ("start", ""), ("drain", ""), ("undrain", "/1"), ("signal", "", "TERM"),
+                 ("status", ""), ("logs", ""), ("fault", "", "kill")):
+        result = echo.command(*args)
+        assert result.returncode == 2, (args, result)
+    assert echo.pid("echo") == pid and is_running(echo.supervisor_pid)
+
+
+def ask(msvc, request):
+    """What the supervisor answers to bytes, until it closes."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(DEADLINE)
+        sock.connect(str(msvc.run_dir / "control.sock"))
+        sock.sendall(struct.pack(">I", len(request)) + request)
+        return read_all(sock)
+
+
+def test_a_request_whose_service_is_no_name_is_refused(echo):
+    pid = echo.pid("echo")
+    for name in (b"\xa0", b"\x05", b"\xc0", b"\x90", b"\xc4\x01x"):
+        for command in (b"\xa4stop", b"\xa7restart"):
+            answer = ask(echo, b"\x82\xa3cmd" + command + b"\xa7service" + name)
+            assert b"\xa2ok\xc2" in answer, (command, name)
+    assert echo.pid("echo") == pid and is_running(echo.supervisor_pid)
+
+
+def test_a_thousand_silent_connections_keep_nobody_out(echo):
+    socks = []
+
+    def connect():
+        for _ in range(1000):
+            sock = socket.socket(socket.AF_UNIX)
+            socks.append(sock)
+            sock.connect(str(echo.run_dir / "control.sock"))
+
+    threads = [threading.Thread(target=connect) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        while any(thread.is_alive() for thread in threads):
+            result = echo.command("status")
+            assert result.returncode == 0, result.stderr
+        assert echo.command("status").returncode == 0
+    finally:
+        for thread in threads:
+            thread.join()
+        for sock in socks:
+            sock.close()
+
+
+def test_garbage_on_the_control_socket_is_the_sender_s_affair(echo):
+    path = str(echo.run_dir / "control.sock")
+    for data in (b"\xff" * 70000, b"\0\0\0\x05hello", b"\0\0\0\0", b"\0\0\0\1\x81",
+                 b"\0\0\0\x0a\x81\xa3cmd\xa4nope", b"\0\0\0\x05\xdf\xff\xff\xff\xff",
+                 b"\0\0\0\x09" + b"\x91" * 9, b"GET / HTTP/1.1\r\n\r\n"):
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(DEADLINE)
+            sock.connect(path)
+            try:
+                sock.sendall(data)
+                sock.shutdown(socket.SHUT_WR)
+            except OSError:
+                pass
+            read_all(sock)
+    assert echo.command("status").returncode == 0 and echo.get("/hello").status == 200
+
+
+def test_json_is_json_whatever_is_wrong_with_the_rest():
+    for args, code in ((("-o", "json", "status", "-h"), 0), (("status", "-x", "-o", "json"), 2),
+                       (("-x", "-o", "json", "status"), 2), (("stop", "a", "b", "-o", "json"), 2)):
+        result = msvc_bare(*args)
+        assert result.returncode == code, args
+        json.loads(result.stdout)
+
+
+def test_restart_of_all_wakes_nothing_that_sleeps(msvc):
+    """Neither a job whose time has not come nor what nobody has asked for."""
+    msvc.start(ECHO + "[service job]\ncommand = /bin/sh -c 'echo ran'\nschedule = 0 0 1 1 *\n"
+               "[service lazy]\ncommand = {samples}/echo\nroute = /lazy\nidle_stop = 100ms\n")
+    msvc.wait_state("lazy", "stopped")
+    generation = msvc.instance("lazy")["generation"]
+    pid = msvc.pid("echo")
+    result = msvc.command("restart")
+    assert result.returncode == 0, result.stderr
+    assert msvc.pid("echo") != pid
+    assert msvc.instance("job")["generation"] == 0
+    assert msvc.instance("lazy")["generation"] == generation
+    assert msvc.command("restart", "job").returncode == 0
+    msvc.log_has("ran", "job")
+
+
+def test_those_who_do_not_read_their_answer_keep_nobody_out(msvc):
+    # As many services as make an answer that no socket buffer takes.
+    msvc.start("".join(f"[service s{n}]\ncommand = /bin/true\nenabled = no\n"
+                       for n in range(1500)))
+    request = b"\x81\xa3cmd\xa6status"
+    socks = []
+    try:
+        for _ in range(300):
+            sock = socket.socket(socket.AF_UNIX)
+            socks.append(sock)
+            sock.settimeout(0.01)
+            with contextlib.suppress(OSError):
+                sock.connect(str(msvc.run_dir / "control.sock"))
+                sock.sendall(struct.pack(">I", len(request)) + request)
+        result = msvc.command("status", timeout=DEADLINE / 2)
+        assert result.returncode == 0, result.stderr
+    finally:
+        for sock in socks:
+            sock.close()

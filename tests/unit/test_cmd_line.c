@@ -141,6 +141,8 @@ test_an_instance_is_a_number_behind_a_slash(void **state)
 		{ "users/0", NULL, -1, 0 },
 		{ "users/", NULL, -1, 0 },
 		{ "users/two", NULL, -1, 0 },
+		{ "", NULL, -1, 0 },
+		{ "/1", NULL, -1, 0 },
 		{ "users/-1", NULL, -1, 0 },
 		{ "users/1/2", NULL, -1, 0 },
 		{ "users/99999999999999999999", NULL, -1, 0 },

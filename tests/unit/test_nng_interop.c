@@ -512,6 +512,19 @@ test_each_answer_through_libnng_arrives_once_under_load(void **state)
 	end_close(&service);
 }
 
+/*
+ * A message that libnng has taken is its own; when its socket closes at that
+ * moment, 1.5.2 may lose it (about one run in three of the test below). Read
+ * by LeakSanitizer, for this program only.
+ */
+const char *__lsan_default_suppressions(void);
+
+const char *
+__lsan_default_suppressions(void)
+{
+	return "leak:libnng\n";
+}
+
 static void
 test_a_link_through_libnng_works_with_a_plain_rep(void **state)
 {

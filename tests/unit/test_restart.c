@@ -60,6 +60,12 @@ static const struct {
 	    INSTANCE_DO_ABORT, STATE_STOPPING },
 	{ "silence before it is ready means nothing", STATE_STARTING,
 	    INSTANCE_EV_STUCK, INSTANCE_DO_NOTHING, STATE_STARTING },
+	{ "unhealthy is stopped as by an operator", STATE_READY,
+	    INSTANCE_EV_UNHEALTHY, INSTANCE_DO_TERM, STATE_STOPPING },
+	{ "also when it was drained for that", STATE_DRAINING,
+	    INSTANCE_EV_UNHEALTHY, INSTANCE_DO_TERM, STATE_STOPPING },
+	{ "one that stops need not be healthy", STATE_STOPPING,
+	    INSTANCE_EV_UNHEALTHY, INSTANCE_DO_NOTHING, STATE_STOPPING },
 	{ "an abort is not repeated", STATE_STOPPING, INSTANCE_EV_STUCK,
 	    INSTANCE_DO_NOTHING, STATE_STOPPING },
 	{ "who has a successor waits for it", STATE_READY, INSTANCE_EV_YIELD,
@@ -219,7 +225,42 @@ test_the_policy_decides_what_an_end_means(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		assert_int_equal(instance_fsm_judge(cases[i].state,
 				     cases[i].goal, cases[i].policy,
-				     cases[i].is_success),
+				     CONF_KIND_SERVICE, cases[i].is_success),
+		    cases[i].event);
+}
+
+static void
+test_a_oneshot_is_done_or_has_failed(void **state)
+{
+	static const struct {
+		unsigned state;
+		enum instance_goal goal;
+		enum conf_restart policy;
+		bool is_success;
+		enum instance_event event;
+	} cases[] = {
+		{ STATE_STARTING, INSTANCE_GOAL_UP, CONF_RESTART_NEVER, true,
+		    INSTANCE_EV_ENDED },
+		{ STATE_STARTING, INSTANCE_GOAL_UP, CONF_RESTART_NEVER, false,
+		    INSTANCE_EV_LIMIT },
+		{ STATE_STARTING, INSTANCE_GOAL_UP, CONF_RESTART_ON_FAILURE,
+		    true, INSTANCE_EV_ENDED },
+		{ STATE_STARTING, INSTANCE_GOAL_UP, CONF_RESTART_ON_FAILURE,
+		    false, INSTANCE_EV_RETRY },
+		/* It took too long: what it says at its end is no success. */
+		{ STATE_STOPPING, INSTANCE_GOAL_UP, CONF_RESTART_NEVER, true,
+		    INSTANCE_EV_LIMIT },
+		{ STATE_STOPPING, INSTANCE_GOAL_DOWN, CONF_RESTART_NEVER, false,
+		    INSTANCE_EV_ENDED },
+		{ STATE_STOPPING, INSTANCE_GOAL_AGAIN, CONF_RESTART_NEVER,
+		    false, INSTANCE_EV_AGAIN },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(instance_fsm_judge(cases[i].state,
+				     cases[i].goal, cases[i].policy,
+				     CONF_KIND_ONESHOT, cases[i].is_success),
 		    cases[i].event);
 }
 
@@ -266,6 +307,7 @@ main(void)
 		cmocka_unit_test(
 		    test_a_death_is_suspect_when_a_request_may_have_caused_it),
 		cmocka_unit_test(test_the_policy_decides_what_an_end_means),
+		cmocka_unit_test(test_a_oneshot_is_done_or_has_failed),
 		cmocka_unit_test(test_an_exit_is_told_in_words),
 	};
 
