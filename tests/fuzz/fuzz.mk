@@ -10,8 +10,10 @@ FUZZ_CFLAGS = -std=c11 -D_GNU_SOURCE -DMSVC_VERSION='"$(VERSION)"' -I. -O1 -g \
     -fno-omit-frame-pointer -fno-sanitize-recover=undefined \
     $(MSGPACK_CFLAGS) $(LLHTTP_CFLAGS) -MMD -MP
 FUZZ_SAN  := -fsanitize=address,undefined
-# Parsers stand in ipc and conf, and in the router for HTTP only.
-FUZZ_SRC  := $(wildcard ipc/*.c conf/*.c router/http*.c)
+# Parsers stand in ipc and conf, and in a few files elsewhere.
+FUZZ_SRC  := $(wildcard ipc/*.c conf/*.c router/http*.c) \
+    $(addprefix supervisor/,env_file.c logger/logrec.c notify.c probe_http.c \
+    small_file.c)
 FUZZ_OBJ  := $(patsubst %.c,$(B)/fuzz/obj/%.o,$(FUZZ_SRC)) \
     $(patsubst $(B)/obj/%,$(B)/fuzz/obj/%,$(LLHTTP_OBJ))
 
@@ -35,7 +37,7 @@ $(B)/fuzz/all.a: $(FUZZ_OBJ)
 $(B)/fuzz/fuzz_%: $(B)/fuzz/obj/tests/fuzz/fuzz_%.o $(B)/fuzz/all.a
 	$(call step,FUZZ-LD $@)
 	$(Q)$(FUZZ_CC) $(FUZZ_SAN) -fsanitize=fuzzer -pthread -o $@ $^ -ljansson \
-	    $(INIH_LIBS) $(LLHTTP_PC) -lnng $(MSGPACK_LIBS) -lxxhash -lm
+	    $(INIH_LIBS) $(LLHTTP_PC) -lnng $(MSGPACK_LIBS) $(PCRE2_LIBS) -lxxhash -lm
 
 .PRECIOUS: $(B)/fuzz/obj/%.o
 
