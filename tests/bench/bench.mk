@@ -38,3 +38,12 @@ bench-restart: all $(B)/bench/restart
 .PHONY: bench-recover
 bench-recover: all
 	@MSVC_BUILD="$(B)" tests/bench/recover.py $(BENCH_ARGS)
+
+# As a supervisor, against s6, runit, supervisord and a bare loop.
+$(B)/bench/spawn: tests/bench/spawn.c
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) $(ALL_LDFLAGS) -o $@ $<
+
+.PHONY: bench-supervisor
+bench-supervisor: all $(B)/bench/spawn
+	@MSVC_BUILD="$(B)" tests/bench/supervisor.py $(BENCH_ARGS)
