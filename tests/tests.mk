@@ -78,7 +78,7 @@ bench:
 	@tests/deps.sh build bench
 	@$(MAKEJ) all
 	@$(MAKE) --no-print-directory bench-ipc bench-call bench-restart \
-	    bench-recover bench-entry
+	    bench-recover bench-entry bench-supervisor
 bench-entry: all $(B)/bench/floor
 	@MSVC_BUILD="$(B)" tests/bench/entry.py $(BENCH_ARGS)
 
@@ -91,6 +91,15 @@ CHAOS_SEED ?=
 chaos: all
 	@MSVC_BUILD="$(B)" CHAOS_TIME="$(CHAOS_TIME)" CHAOS_SEED="$(CHAOS_SEED)" \
 	    tests/chaos/chaos.py
+
+# -- soak: everything happens for SOAK_TIME seconds, and nothing may pile up
+
+SOAK_TIME ?= 600
+SOAK_SEED ?=
+.PHONY: soak
+soak: all
+	@MSVC_BUILD="$(B)" SOAK_TIME="$(SOAK_TIME)" SOAK_SEED="$(SOAK_SEED)" \
+	    tests/soak/soak.py
 
 # -- lint
 
@@ -163,10 +172,11 @@ help:
 	@echo 'make             build into build/bin, build/lib, build/samples'
 	@echo 'make install     PREFIX=/usr/local DESTDIR=; make uninstall'
 	@echo 'make clean       remove build/'
-	@echo 'make bench       speed, against nginx, HAProxy, libnng and ZeroMQ'
+	@echo 'make bench       speed, against nginx, HAProxy, libnng, ZeroMQ, s6, runit ...'
 	@echo 'make lint        format, layers, man pages, shell, cppcheck, clang-tidy'
 	@echo 'make fmt         settle the format'
 	@echo 'make test-asan   unit and end-to-end tests under ASan and UBSan'
 	@echo 'make test-tsan   end-to-end tests with 3 workers under TSan'
 	@echo 'make chaos       kill and stop things under load for CHAOS_TIME=60 seconds'
+	@echo 'make soak        crash, reload and flood for SOAK_TIME=600 s, then count'
 	@echo 'make test-fuzz   every fuzzer for 10 seconds'
