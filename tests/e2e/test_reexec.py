@@ -290,7 +290,7 @@ def test_a_program_without_its_companions_is_refused(msvc, copies):
 ])
 def test_state_that_a_program_cannot_read_is_refused_by_it(tmp_path, state, says):
     (tmp_path / "state").write_bytes(state)
-    result = subprocess.run(["/bin/sh", "-c", f"exec {BIN}/msvc reexec-check 3<{tmp_path}/state"],
+    result = subprocess.run(["/bin/sh", "-c", f"exec '{BIN}/msvc' reexec-check 3<{tmp_path}/state"],
                             capture_output=True, text=True)
     assert result.returncode == 1
     assert says in result.stderr

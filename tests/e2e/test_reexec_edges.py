@@ -110,7 +110,7 @@ def test_one_that_cannot_go_on_after_all_leaves_nothing_and_says_so(msvc):
     supervisor = msvc.lock_pid()
     pids = children(supervisor)
     other = script(msvc, "liar", '[ "$1" = reexec-check ] && exit 0\nshift 2\n'
-                   f"exec {BIN}/msvc reexec-resume 9 \"$@\" 9<{msvc.dir}/state\n")
+                   f"exec '{BIN}/msvc' reexec-resume 9 \"$@\" 9<{msvc.dir}/state\n")
     msvc.command("reexec", other)
     wait_for(lambda: not any(is_running(p) for p in (supervisor, *pids)), "all to end")
     msvc.log_has(r"cannot go on after reexec: .* is 99; killing all services")
