@@ -34,8 +34,10 @@ instance_await_report(struct instance *inst, int report_fd)
 {
 	inst->report = (struct loop_io){ instance_on_report, -1, 0 };
 	if (loop_io_add(inst->service->sup->loop, &inst->report, report_fd,
-		EPOLLIN, NULL) == 0)
+		EPOLLIN, NULL) == 0) {
+		inst->service->sup->services.coming_count++;
 		return;
+	}
 	/* Nobody will tell that it runs, so let it count as running. */
 	close(report_fd);
 	inst->report.fd = -1;
@@ -50,6 +52,7 @@ instance_close_report(struct instance *inst)
 	if (fd < 0)
 		return;
 	loop_io_drop(inst->service->sup->loop, &inst->report);
+	inst->service->sup->services.coming_count--;
 	close(fd);
 	inst->report.fd = -1;
 }

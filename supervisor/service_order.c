@@ -254,7 +254,9 @@ void
 services_start_some(struct services *services)
 {
 	enum {
-		BATCH = 32
+		BATCH = 32,
+		COMING_MAX = 64, /* between fork and exec: each costs memory */
+		PAUSE_US = 20000
 	};
 	unsigned started = 0;
 	struct service *svc;
@@ -269,7 +271,10 @@ services_start_some(struct services *services)
 			return;
 		if (started >= BATCH) {
 			loop_timer_set(services->sup->loop, &services->more,
-			    loop_now_us(services->sup->loop));
+			    loop_now_us(services->sup->loop) +
+				(services->coming_count < COMING_MAX
+					? 0
+					: PAUSE_US));
 			return;
 		}
 	}
