@@ -262,8 +262,8 @@ cmd_top(const struct cmd_line *line)
 	top_catch_signals();
 	top_loop(&top);
 	top_screen_close();
-	top_link_close(&top.status);
-	top_link_close(&top.act);
+	top_link_fini(&top.status);
+	top_link_fini(&top.act);
 	top_log_close(&top.log);
 	cmd_model_fini(&top.model);
 	buf_fini(&top.answer);

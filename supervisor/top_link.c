@@ -31,6 +31,13 @@ top_link_close(struct top_link *link)
 	buf_shrink(&link->in, LINK_READ);
 }
 
+void
+top_link_fini(struct top_link *link)
+{
+	top_link_close(link);
+	buf_fini(&link->in);
+}
+
 int
 top_link_ask(struct top_link *link, const char *run_dir,
     enum control_command command, const char *service, unsigned instance,

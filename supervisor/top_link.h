@@ -20,6 +20,7 @@ void top_link_init(struct top_link *link);
 
 /* Forget what was asked; it may go on. */
 void top_link_close(struct top_link *link);
+void top_link_fini(struct top_link *link);
 
 /*
  * Ask. service may be NULL. Returns 0; or -1 with err set, errno EAGAIN when
