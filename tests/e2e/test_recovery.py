@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import threading
@@ -276,7 +277,8 @@ def test_all_of_them_failing_ejects_none(msvc):
     both_answer(msvc)
     with msvc.load("GET", "/status?code=500", connections=4) as load:
         load.wait_answers(300)
-    assert counters(msvc)["ejections"] == 0
+    # One of them may be found slow, on a machine that has much else to do.
+    assert not re.search(r"ejected for \d+ ms: it (?!is slow)", msvc.log("router"))
 
 
 @pytest.mark.parametrize("instances", [1, 2])
