@@ -104,8 +104,8 @@ struct services {
 	struct group_list groups;
 	size_t new_count, rolling_count, leaving_count;
 	size_t coming_count; /* processes on their way to their program */
-	bool is_failing; /* one has_failed */
-	bool is_purging; /* something is to be forgotten once it is down */
+	bool is_failing;     /* one has_failed */
+	bool is_purging;     /* something is to be forgotten once it is down */
 	bool is_stopping;
 };
 

@@ -40,6 +40,9 @@ instance_settled(const struct instance *inst)
 	case STATE_STOPPING:
 		return inst->is_overdue ? -1 : 0;
 	default:
+		/* Whether it even has a program is known in a moment. */
+		if (inst->report.fd >= 0)
+			return 0;
 		/* One failure may be bad luck, a second one in a row is not;
 		 * but what ends by itself is tried until it is given up. */
 		return instance_failures(inst) >= 2 &&
